@@ -14,6 +14,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ __all__ = [
     "LimitError",
     "ModelError",
     "PolicyError",
+    "Problem",
     "SluiceError",
     "StreamStopped",
     "UnavailableError",
@@ -39,8 +42,33 @@ class InputError(SluiceError):
     """The caller's data is wrong. The message names what and where."""
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, or worth knowing, in a file that people write."""
+
+    line: int
+    """Counted from 1; 0 where it is about the file as a whole."""
+    key: str
+    """Path of keys from the top of the file, joined by dots; empty at the top."""
+    message: str
+
+    def describe(self, file: str) -> str:
+        """One line for people, in the form that editors and CI systems turn into a link."""
+        return ": ".join(
+            part for part in (f"{file}:{self.line}" if self.line else file, self.key, self.message) if part
+        )
+
+
 class PolicyError(InputError):
-    """A policy file does not say what it must; names file, line and key."""
+    """A policy file does not say what it must: all its `problems`, one to a line of the message."""
+
+    def __init__(self, file: str, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(problem.describe(file) for problem in problems))
+        self.file = file
+        self.problems = list(problems)
+
+    def __reduce__(self) -> tuple[type[PolicyError], tuple[str, list[Problem]]]:
+        return PolicyError, (self.file, self.problems)
 
 
 class LexiconError(InputError):

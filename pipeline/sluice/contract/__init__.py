@@ -1,7 +1,7 @@
 """The records on the wire: what is written to each topic, and its limits."""
 
 from sluice.contract.ack import Ack
-from sluice.contract.codec import BadDelta, BadFrame, ReadFrame, encode, read_decision, read_frame
+from sluice.contract.codec import BadDelta, BadFrameError, ReadFrame, encode, read_decision, read_frame
 from sluice.contract.decision import (
     Decision,
     Finding,
@@ -25,7 +25,7 @@ __all__ = [
     "CHANNELS",
     "Ack",
     "BadDelta",
-    "BadFrame",
+    "BadFrameError",
     "Channel",
     "Decision",
     "Delta",

@@ -15,7 +15,7 @@ from sluice.contract.decision import Decision
 from sluice.contract.frame import Delta, Frame
 from sluice.contract.limits import Limits
 
-__all__ = ["VERSION", "BadDelta", "BadFrame", "ReadFrame", "encode", "read_decision", "read_frame"]
+__all__ = ["VERSION", "BadDelta", "BadFrameError", "ReadFrame", "encode", "read_decision", "read_frame"]
 
 VERSION = 1
 """Major version of every record this package writes, and the highest it reads."""
@@ -38,7 +38,7 @@ class BadDelta(msgspec.Struct, frozen=True):
     payload: bytes
 
 
-class BadFrame(Exception):
+class BadFrameError(Exception):
     """The whole record cannot be read. `reason` is a stable code, the message says what and where."""
 
     def __init__(self, reason: str, detail: str, producer: str = "") -> None:
@@ -67,10 +67,10 @@ def read_frame(data: bytes, limits: Limits) -> ReadFrame:
     """Decode one record of `moderation.outputs` and enforce the limits on it.
 
     Raises:
-        BadFrame: nothing in it can be used.
+        BadFrameError: nothing in it can be used.
     """
     if len(data) > limits.frame_bytes:
-        raise BadFrame("frame_too_large", f"{len(data)} bytes, the limit is {limits.frame_bytes}")
+        raise BadFrameError("frame_too_large", f"{len(data)} bytes, the limit is {limits.frame_bytes}")
     try:
         frame = _frame_decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -84,20 +84,20 @@ def read_frame(data: bytes, limits: Limits) -> ReadFrame:
     return ReadFrame(frame, [])
 
 
-def _version_error(version: object, producer: str) -> BadFrame:
-    return BadFrame("version", f"$.v: version {version!r} cannot be read, this reads {VERSION}", producer)
+def _version_error(version: object, producer: str) -> BadFrameError:
+    return BadFrameError("version", f"$.v: version {version!r} cannot be read, this reads {VERSION}", producer)
 
 
 def _take_apart(data: bytes, limits: Limits) -> ReadFrame:
     try:
         raw = json.loads(data)
     except UnicodeDecodeError as error:
-        raise BadFrame("not_utf8", f"not UTF-8 at byte {error.start}") from None
+        raise BadFrameError("not_utf8", f"not UTF-8 at byte {error.start}") from None
     except (ValueError, RecursionError) as error:
         where = f" at byte {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
-        raise BadFrame("not_json", f"not JSON{where}") from None
+        raise BadFrameError("not_json", f"not JSON{where}") from None
     if not isinstance(raw, dict):
-        raise BadFrame("field", f"$: expected an object, got {type(raw).__name__}")
+        raise BadFrameError("field", f"$: expected an object, got {type(raw).__name__}")
     named = raw.get("producer")
     producer = named if isinstance(named, str) and named.isprintable() else ""
     version = raw.get("v")
@@ -107,11 +107,11 @@ def _take_apart(data: bytes, limits: Limits) -> ReadFrame:
     try:
         head = msgspec.convert({**raw, "deltas": []}, Frame)
     except (msgspec.ValidationError, UnicodeEncodeError) as error:
-        raise BadFrame("field", _without_values(error), producer) from None
+        raise BadFrameError("field", _without_values(error), producer) from None
     if not isinstance(deltas, list):
-        raise BadFrame("field", "$.deltas: expected an array", producer)
+        raise BadFrameError("field", "$.deltas: expected an array", producer)
     if len(deltas) > limits.frame_deltas:
-        raise BadFrame("too_many_deltas", f"$.deltas: {len(deltas)}, the limit is {limits.frame_deltas}", producer)
+        raise BadFrameError("too_many_deltas", f"$.deltas: {len(deltas)}, the limit is {limits.frame_deltas}", producer)
     good: list[Delta] = []
     bad: list[BadDelta] = []
     for index, item in enumerate(deltas):
@@ -160,6 +160,6 @@ def _encodable(text: str) -> bool:
 def _without_values(error: Exception) -> str:
     """msgspec names types and paths; only an invalid enum value is quoted, and that is cut off here."""
     message = str(error)
-    if message.startswith("Invalid enum value") or message.startswith("Invalid literal"):
+    if message.startswith(("Invalid enum value", "Invalid literal")):
         return "Invalid value" + message[message.rfind(" - at") :] if " - at" in message else "Invalid value"
     return message

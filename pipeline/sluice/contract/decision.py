@@ -28,7 +28,7 @@ __all__ = [
 Source = Literal["lexicon", "classifier", "policy"]
 OrderKind = Literal["stop_generation", "stop_transmission", "retract", "support"]
 Outcome = Literal["blocked", "blocked_unavailable", "passed_unscanned"]
-Reason = Literal["finding", "gap", "context_lost", "limit", "detector_failed", "deadline", "unknown_profile"]
+Reason = Literal["finding", "gap", "context_lost", "limit", "idle", "detector_failed", "deadline", "unknown_profile"]
 
 
 class FrameRef(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -31,6 +31,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Live streams on one worker process; a further one is stopped as `limit`."""
     gap_deltas: int = 64
     """Deltas of one channel kept while an earlier one is missing; more ends the wait."""
+    idle_seconds: float = 600.0
+    """A live stream that nothing has come for in this time is stopped as `idle`."""
     ended_streams: int = 100_000
     """Stopped or finished streams remembered per partition; the oldest is forgotten first."""
     quarantine_bytes: int = 65_536

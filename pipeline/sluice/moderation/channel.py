@@ -1,0 +1,212 @@
+"""One channel of one stream while it is live: order of its deltas, its detectors, its release watermark."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from sluice.contract.decision import Finding
+from sluice.contract.frame import Channel, Delta
+from sluice.contract.limits import Limits
+from sluice.lexicon.scan import LexiconScan
+from sluice.moderation.windows import Window, WindowScan
+from sluice.policy.profile import Profile
+from sluice.text.units import UnitCutter
+
+__all__ = ["ChannelState", "Fed", "StreamState"]
+
+
+class StreamState:
+    """One stream: what its channels share."""
+
+    __slots__ = ("channels", "id", "producer", "profile", "stopped")
+
+    def __init__(self, stream: str, producer: str, profile: Profile) -> None:
+        self.id = stream
+        self.producer = producer
+        self.profile = profile
+        self.channels: dict[str, ChannelState] = {}
+        self.stopped = False
+
+
+class Fed(msgspec.Struct):
+    """What reading deltas led to at once."""
+
+    findings: list[Finding]
+    windows: list[Window]
+
+
+class ChannelState:
+    """Bounded: the detectors' context, and deltas that came before one that is missing."""
+
+    __slots__ = (
+        "_cutter",
+        "anchor",
+        "anchor_time",
+        "announced",
+        "changed",
+        "early",
+        "early_chars",
+        "final",
+        "gap_since",
+        "last_seen",
+        "lexicon",
+        "lexicon_cleared",
+        "name",
+        "next_seq",
+        "open_windows",
+        "stored",
+        "stream",
+        "unscanned",
+        "windows",
+    )
+
+    def __init__(
+        self,
+        stream: StreamState,
+        name: Channel,
+        lexicon: LexiconScan,
+        windows: WindowScan | None,
+        *,
+        anchor: int,
+        anchor_time: float,
+        offset: int = 0,
+    ) -> None:
+        self.stream = stream
+        self.name: Channel = name
+        self.lexicon = lexicon
+        self.windows = windows
+        self._cutter = UnitCutter(stream.profile.unit_chars)
+        self.next_seq = 0
+        self.lexicon_cleared = offset
+        self.announced = offset
+        """Watermark in the last release that named this channel."""
+        self.unscanned = False
+        """Text was passed although a detector did not answer, and no release has said so yet."""
+        self.final = False
+        self.early: dict[int, Delta] = {}
+        """Deltas that came before an earlier one, by seq."""
+        self.early_chars = 0
+        self.gap_since: float | None = None
+        """When a delta first did not fit; None while all do."""
+        self.open_windows = 0
+        """Windows handed out whose scores have not come back."""
+        self.anchor = anchor
+        """Offset of the first frame that has to be read again to rebuild this state."""
+        self.anchor_time = anchor_time
+        self.last_seen = anchor_time
+        """When the last delta came."""
+        self.changed = True
+        """Whether anything came since the table's entry was written."""
+        self.stored = False
+        """Whether the table holds an entry for this channel."""
+
+    @property
+    def length(self) -> int:
+        """Characters read so far."""
+        return self.lexicon.length
+
+    @property
+    def watermark(self) -> int:
+        """Text before it is cleared by every enabled detector."""
+        if self.windows is None:
+            return self.lexicon_cleared
+        return min(self.lexicon_cleared, self.windows.cleared)
+
+    @property
+    def complete(self) -> bool:
+        """All of it has come and is cleared."""
+        return self.final and self.open_windows == 0 and self.watermark == self.length
+
+    def accept(self, delta: Delta, limits: Limits, now: float) -> Fed | None:
+        """Read a delta, and those that waited for it. None: it is a repeat, or has to wait."""
+        self.last_seen = now
+        if delta.seq < self.next_seq:
+            return None
+        self.changed = True
+        if delta.seq != self.next_seq or delta.start != self.length:
+            self._keep_early(delta, limits, now)
+            return None
+        fed = Fed([], [])
+        self._read(delta, fed, now)
+        while self.early:
+            held = self.early.pop(self.next_seq, None)
+            if held is None:
+                break
+            self.early_chars -= len(held.text)
+            if held.start != self.length:
+                return fed
+            self._read(held, fed, now)
+        if not self.early:
+            self.gap_since = None
+        return fed
+
+    def _keep_early(self, delta: Delta, limits: Limits, now: float) -> None:
+        if self.gap_since is None:
+            self.gap_since = now
+        # A delta whose start does not fit is not kept: another one with its seq may still fit.
+        if delta.seq != self.next_seq and delta.seq not in self.early:
+            if len(self.early) >= limits.gap_deltas or self.early_chars + len(delta.text) > limits.delta_chars:
+                self.gap_since = float("-inf")  # waiting on would need more memory than is allowed
+                return
+            self.early[delta.seq] = delta
+            self.early_chars += len(delta.text)
+
+    def gap_expired(self, now: float) -> bool:
+        """Whether a missing delta has been waited for long enough."""
+        return self.gap_since is not None and now - self.gap_since >= self.stream.profile.gap.wait_ms / 1000
+
+    def _read(self, delta: Delta, fed: Fed, now: float) -> None:
+        self.next_seq += 1
+        self.final = final = delta.final
+        text = delta.text
+        windows = self.windows
+        if windows is None:
+            self._read_lexicon(text, final, fed)
+            return
+        at = 0
+        ends = self._cutter.cut(text)
+        for end in ends:
+            self._read_piece(windows, text[at:end], final and end == len(text), True, fed, now)
+            at = end
+        if at < len(text) or (final and not ends):
+            self._read_piece(windows, text[at:], final, final, fed, now)
+
+    def _read_piece(self, windows: WindowScan, text: str, final: bool, ends: bool, fed: Fed, now: float) -> None:
+        self._read_lexicon(text, final, fed)
+        window = windows.feed(text, ends, now)
+        if window is not None:
+            self.open_windows += 1
+            fed.windows.append(window)
+
+    def _read_lexicon(self, text: str, final: bool, fed: Fed) -> None:
+        verdict = self.lexicon.feed(text, final)
+        self.lexicon_cleared = verdict.cleared
+        fed.findings += verdict.findings
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs, as plain values, bounded. Only when no window is out."""
+        return {
+            "seq": self.next_seq,
+            "final": self.final,
+            "lexicon": self.lexicon.state(),
+            "lexicon_cleared": self.lexicon_cleared,
+            "windows": None if self.windows is None else self.windows.state(),
+            "cutter": self._cutter.state(),
+            "early": [(d.seq, d.start, d.text, d.final) for d in self.early.values()],
+        }
+
+    def restore(self, state: dict[str, Any], now: float) -> None:
+        """Go on from a `state()`."""
+        self.next_seq, self.final = state["seq"], state["final"]
+        self.lexicon.restore(state["lexicon"])
+        self.lexicon_cleared = state["lexicon_cleared"]
+        if self.windows is not None and state["windows"] is not None:
+            self.windows.restore(state["windows"], now)
+        self._cutter.restore(tuple(state["cutter"]))
+        for seq, start, text, final in state["early"]:
+            self.early[seq] = Delta(self.stream.id, seq, start, text, self.name, final)
+            self.early_chars += len(text)
+            self.gap_since = now
+        self.announced = self.watermark

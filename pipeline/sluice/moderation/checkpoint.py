@@ -1,0 +1,129 @@
+"""How a shard comes back after a crash: what is read again, and what is written to the table instead.
+
+A frame may be committed only when no live channel needs it to be rebuilt. A channel that would hold the commit back
+for too long gets its bounded state written to the table; then it needs only what comes after. At a checkpoint first
+the table is written, then the offset is committed, so that whatever happens between the two, reading on from the
+older offset with the newer entries gives the same state: a channel skips what it has already read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from sluice.contract.frame import Channel
+from sluice.moderation.ended import EndedChannel, Key
+from sluice.moderation.shard import Shard
+
+__all__ = ["Checkpoint", "Entry", "plan_checkpoint", "restore"]
+
+
+class Entry(msgspec.Struct, omit_defaults=True):
+    """One value of the table. Its key is `[stream, channel]` in JSON; a stopped stream has an empty channel."""
+
+    partition: int
+    kind: Literal["stopped", "complete", "live"]
+    next_seq: int = 0
+    last: int = 0
+    producer: str = ""
+    profile: str = ""
+    state: dict[str, Any] = {}
+
+
+class Checkpoint(msgspec.Struct):
+    """What to do, in this order."""
+
+    writes: list[tuple[bytes, bytes | None]]
+    """Keys and values for the table; None deletes."""
+    commit: int
+    """Offset from which to read after a crash, once the writes are safe."""
+
+
+_encode = msgspec.json.encode
+_key_decoder = msgspec.json.Decoder(tuple[str, str])
+_entry_decoder = msgspec.json.Decoder(Entry)
+
+
+def plan_checkpoint(shard: Shard, *, decided: int, committed: int, now: float, max_age: float) -> Checkpoint:
+    """Make ready to move the commit forward. Only when every frame up to `decided` is finished and no later one begun.
+
+    Args:
+        shard: changed so as if the writes were made; they must be made, or the process must end.
+        decided: offset of the last frame whose decisions the broker has acknowledged.
+        committed: offset that is committed now; entries needed only before it are deleted.
+        now: seconds of the monotonic clock that the shard was driven with.
+        max_age: seconds of log that may have to be read again.
+    """
+    partition, ended = shard.partition, shard.ended
+    writes: list[tuple[bytes, bytes | None]] = []
+    for stream, stored in ended.stopped.items():
+        if not stored:
+            writes.append((_key((stream, "")), _encode(Entry(partition, "stopped"))))
+            ended.stopped[stream] = True
+    commit = decided + 1
+    for live in shard.streams.values():
+        for channel in live.channels.values():
+            if now - channel.anchor_time >= max_age / 2:
+                if channel.changed:
+                    entry = Entry(
+                        partition,
+                        "live",
+                        producer=live.producer,
+                        profile=live.profile.name,
+                        state=channel.state(),
+                    )
+                    writes.append((_key((live.id, channel.name)), _encode(entry)))
+                    channel.changed, channel.stored = False, True
+                channel.anchor, channel.anchor_time = decided + 1, now
+            commit = min(commit, channel.anchor)
+    for key, complete in list(ended.recent.items()):
+        if complete.last < committed and (complete.marked or not complete.stored):
+            del ended.recent[key]
+            if complete.stored:
+                ended.obsolete.add(key)
+                complete.stored = complete.marked = False
+        elif not complete.marked and (complete.stored or complete.anchor < commit <= complete.last):
+            # Without it, reading again from within the channel would look like a stream whose beginning is lost.
+            entry = Entry(partition, "complete", next_seq=complete.next_seq, last=complete.last)
+            writes.append((_key(key), _encode(entry)))
+            complete.stored = complete.marked = True
+    writes += [(_key(key), None) for key in ended.obsolete if not _in_use(shard, key)]
+    ended.obsolete.clear()
+    return Checkpoint(writes, commit)
+
+
+def restore(shard: Shard, entries: Mapping[bytes, bytes], *, now: float) -> None:
+    """Bring a new shard to where the table's entries for its partition say."""
+    live: list[tuple[Key, Entry]] = []
+    for key_bytes, value in entries.items():
+        entry = _entry_decoder.decode(value)
+        if entry.partition != shard.partition:
+            continue
+        key = _key_decoder.decode(key_bytes)
+        if entry.kind == "stopped":
+            shard.ended.stopped[key[0]] = True
+        elif entry.kind == "complete":
+            shard.ended.add(key, EndedChannel(entry.next_seq, 0, entry.last, stored=True, marked=True))
+        else:
+            live.append((key, entry))
+    for (stream_id, name), entry in live:
+        if shard.ended.is_stopped(stream_id):
+            shard.ended.obsolete.add((stream_id, name))
+            continue
+        shard.adopt_stored(stream_id, _channel(name), entry.producer, entry.profile, entry.state, now)
+
+
+def _channel(name: str) -> Channel:
+    return msgspec.convert(name, Channel)  # type: ignore[no-any-return]
+
+
+def _key(key: Key) -> bytes:
+    return _encode(key)
+
+
+def _in_use(shard: Shard, key: Key) -> bool:
+    """Whether an entry marked for deletion has been written anew for a later channel of the same name."""
+    stream = shard.streams.get(key[0])
+    return stream is not None and key[1] in stream.channels and stream.channels[key[1]].stored

@@ -1,0 +1,75 @@
+"""Streams that were stopped and channels that are complete: remembered, so that late or repeated deltas are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from sluice.moderation.channel import ChannelState
+
+__all__ = ["Ended", "EndedChannel"]
+
+Key = tuple[str, str]
+"""Stream and channel."""
+
+
+class EndedChannel(msgspec.Struct):
+    """A complete channel."""
+
+    next_seq: int
+    anchor: int
+    """Offset of the first frame that its state was built from (or the one after its last snapshot)."""
+    last: int
+    """Offset of the frame that completed it."""
+    stored: bool
+    """Whether the table holds an entry for it."""
+    marked: bool = False
+    """Whether that entry says that it is complete."""
+
+
+class Ended:
+    """Bounded: beyond `limit` the oldest is forgotten first, of stopped streams and of channels alike."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.stopped: dict[str, bool] = {}
+        """Stream to whether the table says so; oldest first."""
+        self.channels: dict[Key, EndedChannel] = {}
+        """Oldest first."""
+        self.recent: dict[Key, EndedChannel] = {}
+        """Those that frames which may be read again still belong to, or that the table holds an entry for."""
+        self.obsolete: set[Key] = set()
+        """Entries of the table that mean nothing any more. A stopped stream's own entry has an empty channel."""
+
+    def is_stopped(self, stream: str) -> bool:
+        """Whether the stream was stopped."""
+        return stream in self.stopped
+
+    def next_seq(self, stream: str, channel: str) -> int | None:
+        """One past the last seq of a complete channel; None when it is not known as complete."""
+        ended = self.channels.get((stream, channel))
+        return None if ended is None else ended.next_seq
+
+    def stop(self, stream: str, stored: Iterable[ChannelState]) -> None:
+        """Remember a stopped stream; its channels' entries in the table are not needed any more."""
+        self.stopped[stream] = False
+        self.obsolete.update((stream, channel.name) for channel in stored)
+        if len(self.stopped) > self._limit:
+            oldest = next(iter(self.stopped))
+            if self.stopped.pop(oldest):
+                self.obsolete.add((oldest, ""))
+
+    def finish(self, channel: ChannelState, last: int) -> None:
+        """Remember a complete channel."""
+        key = (channel.stream.id, channel.name)
+        self.add(key, EndedChannel(channel.next_seq, channel.anchor, last, channel.stored))
+
+    def add(self, key: Key, ended: EndedChannel) -> None:
+        """Remember a complete channel, as `finish` does."""
+        self.channels[key] = self.recent[key] = ended
+        if len(self.channels) > self._limit:
+            oldest = next(iter(self.channels))
+            self.recent.pop(oldest, None)
+            if self.channels.pop(oldest).stored:
+                self.obsolete.add(oldest)

@@ -1,0 +1,337 @@
+"""All live streams of one partition, and what a frame does to them.
+
+A frame goes through in two steps, so that an order of the lexicon never waits for the classifier: `begin` reads its
+deltas and returns orders that are certain and windows that need scores; `finish` takes the scores and returns the
+rest, with the frame's release. Frames are finished in the order in which they were begun.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from sluice.contract.codec import VERSION, BadDelta
+from sluice.contract.decision import Decision, Finding, Flag, FrameRef, Mark, Order, Reason, Release
+from sluice.contract.frame import Channel, Delta, Frame
+from sluice.contract.limits import Limits
+from sluice.moderation.channel import ChannelState, Fed, StreamState
+from sluice.moderation.detectors import Detectors
+from sluice.moderation.ended import Ended
+from sluice.moderation.orders import Origin, failure_orders, finding_orders, flag
+from sluice.moderation.windows import Window
+from sluice.policy import Profile
+
+__all__ = ["Counts", "Shard", "Step"]
+
+
+class Counts(msgspec.Struct):
+    """What was met since the last time they were read; for metrics."""
+
+    deltas: int = 0
+    characters: int = 0
+    repeats: int = 0
+    """Deltas already read: a producer's retry, or frames read again after a crash."""
+    after_stop: int = 0
+    """Deltas of a stream that was already stopped."""
+    gaps: int = 0
+
+
+class Step(msgspec.Struct, eq=False):
+    """A frame (or the passing of time) on its way through."""
+
+    origin: Origin
+    urgent: list[Order | Flag]
+    """Certain already; to be published without waiting."""
+    windows: list[tuple[ChannelState, Window]]
+    """To be scored, in this order."""
+    rejected: list[BadDelta]
+    """Deltas for quarantine."""
+    touched: list[ChannelState]
+    is_frame: bool
+
+
+class Shard:
+    """Pure: no I/O and no clock; every time is passed in. Not thread-safe."""
+
+    def __init__(self, partition: int, detectors: Detectors, limits: Limits) -> None:
+        self.partition = partition
+        self.streams: dict[str, StreamState] = {}
+        self.ended = Ended(limits.ended_streams)
+        self.counts = Counts()
+        self._detectors = detectors
+        self._limits = limits
+        self._of_producer: Counter[str] = Counter()
+        self._timed: set[ChannelState] = set()  # channels that the passing of time can change
+        self._last_offset = -1
+
+    def begin(self, frame: Frame, offset: int, *, now: float, wall: float) -> Step:
+        """Read the deltas of a frame.
+
+        Args:
+            frame: decoded; within the limits.
+            offset: of its record in the partition.
+            now: seconds of a monotonic clock.
+            wall: seconds since the epoch; only recorded.
+        """
+        self._last_offset = offset
+        step = self._step(frame.producer, offset, frame.sent_at, wall, is_frame=True)
+        for delta in frame.deltas:
+            self._accept(delta, step, now)
+        return step
+
+    def tick(self, *, now: float, wall: float) -> list[Step]:
+        """What the passing of time leads to: slow units to be scored, gaps that were waited for too long."""
+        steps: dict[str, Step] = {}
+        for channel in list(self._timed):
+            producer = channel.stream.producer
+            expired = channel.gap_expired(now)
+            window = None if expired or channel.windows is None else channel.windows.tick(now)
+            if not expired and window is None:
+                continue
+            step = steps.get(producer)
+            if step is None:
+                step = steps[producer] = self._step(producer, self._last_offset, 0.0, wall, is_frame=False)
+            if expired:
+                self._give_up_gap(channel, step, now)
+            elif window is not None:
+                channel.open_windows += 1
+                step.windows.append((channel, window))
+                step.touched.append(channel)
+        return list(steps.values())
+
+    def expire(self, *, now: float, wall: float) -> list[Step]:
+        """Stop streams whose producer has been silent for too long, so that they do not stay for ever."""
+        steps: list[Step] = []
+        oldest = now - self._limits.idle_seconds
+        for stream in list(self.streams.values()):
+            channels = list(stream.channels.values())
+            if channels and max(c.last_seen for c in channels) < oldest:
+                step = self._step(stream.producer, self._last_offset, 0.0, wall, is_frame=False)
+                step.urgent += self._stop(
+                    channels[0], failure_orders(channels[0], "idle", step.origin, "blocked_unavailable")
+                )
+                steps.append(step)
+        return steps
+
+    def finish(self, step: Step, scores: NDArray[np.float32] | None, *, wall: float) -> list[Decision]:
+        """Take the scores of a step's windows, shape `(windows, heads)`; None: they were not scored.
+
+        Returns orders and flags first, then one release (for a step that only time caused: where it moved anything).
+        """
+        origin = msgspec.structs.replace(step.origin, decided_at=wall)
+        decisions: list[Decision] = []
+        for index, (channel, window) in enumerate(step.windows):
+            channel.open_windows -= 1
+            if channel.stream.stopped or channel.windows is None:
+                continue
+            if scores is not None:
+                verdict = channel.windows.scored(window, scores[index])
+                decisions += self._decide(channel, verdict.findings, origin)
+            elif channel.windows.unanswered(window):
+                decisions += self._stop(
+                    channel, failure_orders(channel, "detector_failed", origin, "blocked_unavailable")
+                )
+            else:
+                channel.unscanned = True
+        marks: list[Mark] = []
+        unscanned: list[Mark] = []
+        for channel in step.touched:
+            if channel.stream.stopped:
+                continue
+            watermark = channel.watermark
+            if watermark > channel.announced:
+                (unscanned if channel.unscanned else marks).append(Mark(channel.stream.id, channel.name, watermark))
+                channel.announced = watermark
+                channel.unscanned = False
+            if channel.complete:
+                self._end(channel)
+        if step.is_frame or marks or unscanned:
+            decisions.append(
+                Release(
+                    v=VERSION,
+                    producer=origin.producer,
+                    frame=origin.frame,
+                    marks=marks,
+                    versions=origin.versions,
+                    sent_at=origin.sent_at,
+                    decided_at=wall,
+                    unscanned=unscanned,
+                )
+            )
+        return decisions
+
+    def _step(self, producer: str, offset: int, sent_at: float, wall: float, *, is_frame: bool) -> Step:
+        origin = Origin(producer, FrameRef(self.partition, offset), self._detectors.versions, sent_at, wall)
+        return Step(origin, [], [], [], [], is_frame)
+
+    def _accept(self, delta: Delta, step: Step, now: float) -> None:
+        counts = self.counts
+        stream = self.streams.get(delta.stream)
+        channel = stream.channels.get(delta.channel) if stream is not None else None
+        if channel is None:
+            if self.ended.is_stopped(delta.stream):
+                counts.after_stop += 1
+                return
+            next_seq = self.ended.next_seq(delta.stream, delta.channel)
+            if next_seq is not None:
+                self._after_end(delta, next_seq, step)
+                return
+            channel = self._open(delta, step, now)
+            if channel is None:
+                return
+        elif channel.final and delta.seq >= channel.next_seq:
+            self._after_end(delta, channel.next_seq, step)
+            return
+        counts.deltas += 1
+        if channel.length + len(delta.text) > self._limits.channel_chars:
+            step.urgent += self._stop(channel, failure_orders(channel, "limit", step.origin, "blocked_unavailable"))
+            return
+        had_gap = channel.gap_since
+        fed = channel.accept(delta, self._limits, now)
+        if fed is not None:
+            counts.characters += len(delta.text)
+            self._take(channel, fed, step)
+        elif channel.gap_since is None:
+            counts.repeats += 1
+        elif had_gap is None:
+            counts.gaps += 1
+            self._timed.add(channel)
+
+    def _take(self, channel: ChannelState, fed: Fed, step: Step) -> None:
+        step.touched.append(channel)
+        if fed.findings:
+            step.urgent += self._decide(channel, fed.findings, step.origin)
+            if channel.stream.stopped:
+                return
+        step.windows += [(channel, window) for window in fed.windows]
+        if channel.windows is not None:
+            self._timed.add(channel)
+
+    def _open(self, delta: Delta, step: Step, now: float) -> ChannelState | None:
+        """A channel for a stream or channel not seen before, or None when the stream is refused (and so stopped)."""
+        stream = self.streams.get(delta.stream)
+        refused: Reason | None = None
+        if stream is None:
+            policy = self._detectors.policy
+            profile = policy.profiles.get(delta.profile)
+            if profile is None:
+                refused, profile = "unknown_profile", policy.profile("default")
+            elif (
+                self._of_producer[step.origin.producer] >= self._limits.open_streams_per_producer
+                or len(self.streams) >= self._limits.open_streams_per_worker
+            ):
+                refused = "limit"
+            stream = self._add_stream(delta.stream, step.origin.producer, profile)
+        channel = self._channel(stream, delta.channel, step.origin.frame.offset, now)
+        if refused is not None:
+            step.urgent += self._stop(channel, failure_orders(channel, refused, step.origin, "blocked_unavailable"))
+            return None
+        return channel
+
+    def _channel(self, stream: StreamState, name: Channel, anchor: int, now: float, offset: int = 0) -> ChannelState:
+        channel = stream.channels[name] = ChannelState(
+            stream,
+            name,
+            self._detectors.lexicon_scan(offset),
+            self._detectors.window_scan(stream.profile, offset),
+            anchor=anchor,
+            anchor_time=now,
+            offset=offset,
+        )
+        if channel.windows is not None:
+            self._timed.add(channel)
+        return channel
+
+    def adopt_stored(
+        self, stream_id: str, name: Channel, producer: str, profile: str, state: dict[str, Any], now: float
+    ) -> None:
+        """Take up a live channel that the table held, as if its deltas had been read up to there.
+
+        A profile that the policy does not have any more is replaced by `default`.
+        """
+        stream = self.streams.get(stream_id)
+        if stream is None:
+            policy = self._detectors.policy
+            found = policy.profiles.get(profile)
+            stream = self._add_stream(stream_id, producer, policy.profile("default") if found is None else found)
+        channel = self._channel(stream, name, self._last_offset + 1, now)
+        channel.restore(state, now)
+        channel.stored, channel.changed = True, False
+
+    def _add_stream(self, stream_id: str, producer: str, profile: Profile) -> StreamState:
+        stream = self.streams[stream_id] = StreamState(stream_id, producer, profile)
+        self._of_producer[producer] += 1
+        return stream
+
+    def _after_end(self, delta: Delta, next_seq: int, step: Step) -> None:
+        if delta.seq < next_seq:
+            self.counts.repeats += 1
+            return
+        detail = f"stream's channel {delta.channel} has ended before seq {next_seq}"
+        payload = msgspec.json.encode(delta)[: self._limits.quarantine_bytes]
+        step.rejected.append(BadDelta("after_final", detail, delta.stream, delta.seq, payload))
+
+    def _decide(self, channel: ChannelState, findings: Sequence[Finding], origin: Origin) -> list[Order | Flag]:
+        """Orders and flags for new findings. The first that stops the stream ends it."""
+        profile = channel.stream.profile
+        records: list[Order | Flag] = []
+        for finding in findings:
+            verdict = profile.judge(finding)
+            if verdict == "stop" and profile.mode != "monitor":
+                return records + self._stop(channel, finding_orders(channel, finding, origin))
+            if verdict != "pass":
+                would = list(profile.rule(finding.risk).then) if verdict == "stop" else []
+                records.append(flag(channel, finding, origin, would))
+        return records
+
+    def _stop(self, channel: ChannelState, orders: Iterable[Order]) -> list[Order | Flag]:
+        stream = channel.stream
+        stream.stopped = True
+        self.ended.stop(stream.id, [c for c in stream.channels.values() if c.stored])
+        for other in stream.channels.values():
+            self._timed.discard(other)
+        self._drop_stream(stream)
+        return list(orders)
+
+    def _end(self, channel: ChannelState) -> None:
+        """A channel is complete; its stream is over when no other of its channels is live."""
+        stream = channel.stream
+        self.ended.finish(channel, self._last_offset)
+        self._timed.discard(channel)
+        stream.channels.pop(channel.name, None)
+        if not stream.channels:
+            self._drop_stream(stream)
+
+    def _drop_stream(self, stream: StreamState) -> None:
+        if self.streams.pop(stream.id, None) is not None:
+            self._of_producer[stream.producer] -= 1
+            if self._of_producer[stream.producer] <= 0:
+                del self._of_producer[stream.producer]
+
+    def _give_up_gap(self, channel: ChannelState, step: Step, now: float) -> None:
+        lost = channel.next_seq == 0
+        reason: Reason = "context_lost" if lost else "gap"
+        if lost and channel.early and channel.stream.profile.on_context_lost == "open":
+            self._go_on_unscanned(channel, step, now)
+            return
+        step.urgent += self._stop(channel, failure_orders(channel, reason, step.origin, "blocked_unavailable"))
+
+    def _go_on_unscanned(self, channel: ChannelState, step: Step, now: float) -> None:
+        """The profile fails open: what came before the first delta at hand is passed, and recorded as not scanned."""
+        early = sorted(channel.early.values(), key=lambda d: d.seq)
+        self._timed.discard(channel)
+        renewed = self._channel(channel.stream, channel.name, channel.anchor, now, offset=early[0].start)
+        renewed.next_seq = early[0].seq
+        renewed.announced = 0
+        renewed.unscanned = True
+        for delta in early:
+            fed = renewed.accept(delta, self._limits, now)
+            if fed is not None:
+                self._take(renewed, fed, step)
+            if renewed.stream.stopped:
+                return
