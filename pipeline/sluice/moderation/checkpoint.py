@@ -94,8 +94,9 @@ def plan_checkpoint(shard: Shard, *, decided: int, committed: int, now: float, m
     return Checkpoint(writes, commit)
 
 
-def restore(shard: Shard, entries: Mapping[bytes, bytes], *, now: float) -> None:
-    """Bring a new shard to where the table's entries for its partition say."""
+def restore(shard: Shard, entries: Mapping[bytes, bytes], *, next_offset: int, now: float) -> None:
+    """Bring a new shard to where the table's entries for its partition say; it reads on from `next_offset`."""
+    shard.begin_at(next_offset)
     live: list[tuple[Key, Entry]] = []
     for key_bytes, value in entries.items():
         entry = _entry_decoder.decode(value)

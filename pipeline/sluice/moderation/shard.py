@@ -247,6 +247,10 @@ class Shard:
             self._timed.add(channel)
         return channel
 
+    def begin_at(self, offset: int) -> None:
+        """The first frame will be the one at `offset`; what is adopted before it needs nothing older."""
+        self._last_offset = offset - 1
+
     def adopt_stored(
         self, stream_id: str, name: Channel, producer: str, profile: str, state: dict[str, Any], now: float
     ) -> None:

@@ -1,0 +1,127 @@
+"""After a crash at any moment, reading on from the commit with the table's entries decides the same."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.drive import Driver, deltas_of
+
+from sluice.contract import Delta, Frame, Order, Release
+from sluice.moderation.checkpoint import plan_checkpoint, restore
+from sluice.moderation.detectors import Detectors
+
+SENTENCES = ["好", "好。", "去赌", "博网", "坏", "大麻", "烦。", "sm", " art", "疑问。", "一二三四五六七八九十", ""]
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> list[Frame]:
+    """Frames of several interleaved streams."""
+    queues: list[list[Delta]] = []
+    for number in range(draw(st.integers(1, 4))):
+        parts = draw(st.lists(st.sampled_from(SENTENCES), min_size=1, max_size=8))
+        profile = draw(st.sampled_from(["plain", "lexicon"]))
+        queues.append(deltas_of(f"s{number}", parts, profile=profile, final=draw(st.booleans())))
+    frames = []
+    while any(queues):
+        chosen = draw(st.lists(st.sampled_from([q for q in queues if q]), min_size=1, max_size=3))
+        frames.append(Frame(1, "p", [q.pop(0) for q in chosen if q]))
+    return frames
+
+
+def outcome(driver: Driver) -> tuple[set[str], dict[str, int]]:
+    """Ids of all orders, and the last watermark of every stream."""
+    marks: dict[str, int] = defaultdict(int)
+    for decision in driver.decisions:
+        if isinstance(decision, Release):
+            for mark in decision.marks:
+                marks[mark.stream] = max(marks[mark.stream], mark.offset)
+    return {d.id for d in driver.decisions if isinstance(d, Order)}, dict(marks)
+
+
+@settings(max_examples=300)
+@given(logs(), st.lists(st.tuples(st.integers(0, 20), st.sampled_from(["checkpoint", "half", "crash", "wait"]))))
+def test_a_crash_at_any_moment_changes_nothing(
+    detectors: Detectors, frames: list[Frame], events: list[tuple[int, str]]
+) -> None:
+    undisturbed = Driver(detectors)
+    for frame in frames:
+        undisturbed.send(*frame.deltas)
+
+    disturbed = Driver(detectors)
+    disturbed.log = list(frames)
+    table: dict[bytes, bytes] = {}
+    committed = 0
+    at = 0
+    plan = sorted(events)
+    for position in range(len(frames) + 1):
+        for _, event in [e for e in plan if e[0] == position]:
+            if event == "wait":
+                disturbed.now += 1.0
+            elif event in ("checkpoint", "half"):
+                # "half": the process dies after the table was written and before the offset was committed.
+                checkpoint = plan_checkpoint(
+                    disturbed.shard, decided=at - 1, committed=committed, now=disturbed.now, max_age=2.0
+                )
+                for key, value in checkpoint.writes:
+                    if value is None:
+                        table.pop(key, None)
+                    else:
+                        table[key] = value
+                assert checkpoint.commit >= committed
+                if event == "checkpoint":
+                    committed = checkpoint.commit
+            if event in ("crash", "half"):
+                fresh = Driver(detectors)
+                fresh.log, fresh.now, fresh.decisions = disturbed.log, disturbed.now, disturbed.decisions
+                disturbed = fresh
+                restore(disturbed.shard, table, next_offset=committed, now=disturbed.now)
+                for offset in range(committed, at):
+                    disturbed.read(offset)
+        if position < len(frames):
+            disturbed.read(position)
+            at = position + 1
+    assert outcome(disturbed) == outcome(undisturbed)
+    assert not disturbed.rejected
+
+
+def test_entries_are_deleted_once_nothing_needs_them(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    table: dict[bytes, bytes] = {}
+
+    def checkpoint(committed: int) -> int:
+        plan = plan_checkpoint(d.shard, decided=d.offset, committed=committed, now=d.now, max_age=2.0)
+        for key, value in plan.writes:
+            if value is None:
+                table.pop(key, None)
+            else:
+                table[key] = value
+        return plan.commit
+
+    long = deltas_of("long", ["好。"] * 5)
+    d.send(long[0])
+    d.now = 5.0
+    committed = checkpoint(0)
+    assert committed == 1 and len(table) == 1
+    for delta in long[1:]:
+        d.send(delta)
+    committed = checkpoint(committed)
+    assert committed == 5 and len(table) == 1, "it says now that the channel is complete"
+    committed = checkpoint(committed)
+    committed = checkpoint(committed)
+    assert table == {}
+    d.send(*deltas_of("bad", ["赌博网"]))
+    committed = checkpoint(committed)
+    committed = checkpoint(committed)
+    assert len(table) == 1, "a stopped stream stays"
+
+
+def test_an_unchanged_channel_is_not_written_again(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    d.send(*deltas_of("s", ["好。"], final=False))
+    for second, writes in ((2.0, 1), (4.0, 0), (6.0, 0)):
+        d.now = second
+        plan = plan_checkpoint(d.shard, decided=d.offset, committed=0, now=d.now, max_age=2.0)
+        assert len(plan.writes) == writes
+        assert plan.commit == 1

@@ -1,0 +1,218 @@
+"""What a shard does with each kind of delta, good and bad."""
+
+from __future__ import annotations
+
+import pytest
+from support.drive import Driver, deltas_of
+
+from sluice.contract import Delta, Frame, Limits, Order, Release
+from sluice.moderation.detectors import Detectors
+
+
+def test_clean_text_is_released_to_its_end(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    for delta in deltas_of("s", ["今天", "天气很好。", "明天", "也好"]):
+        d.send(delta)
+    assert not d.orders() and not d.flags()
+    assert d.watermark("s") == 11
+    assert not d.shard.streams
+
+
+def test_a_sentence_is_released_only_when_it_is_whole(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    first, second, third = deltas_of("s", ["今天", "天气好。明", "天"], final=False)
+    d.send(first)
+    assert d.watermark("s") == 0
+    d.send(second)
+    assert d.watermark("s") == 6
+    d.send(third)
+    assert d.watermark("s") == 6
+
+
+def test_with_the_lexicon_alone_text_is_released_at_once_but_for_an_open_term(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    d.send(*deltas_of("s", ["今天赌博"], profile="lexicon", final=False))
+    assert d.watermark("s") == 2
+
+
+def test_a_split_term_stops_before_any_of_it_is_released(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    for delta in deltas_of("s", ["好。上赌", "博", "网吧"], profile="lexicon"):
+        d.send(delta)
+    orders = d.orders()
+    assert [o.order for o in orders] == ["stop_generation", "stop_transmission"]
+    finding = orders[0].finding
+    assert finding is not None and (finding.start, finding.end, finding.risk) == (3, 6, "A.1.h")
+    assert d.watermark("s") == 3 and orders[0].shown == 0
+
+
+def test_the_lexicon_order_does_not_wait_for_the_classifier(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    (delta,) = deltas_of("s", ["好。赌博网。"])
+    d.log.append(Frame(1, "p", [delta]))
+    begun = d.shard.begin(d.log[0], 0, now=0.0, wall=0.0)
+    assert [o.order for o in begun.urgent if isinstance(o, Order)] == ["stop_generation", "stop_transmission"]
+
+
+def test_the_classifier_stops_a_sentence_of_which_nothing_was_shown(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    for delta in deltas_of("s", ["好。这个坏", "人。", "后面"]):
+        d.send(delta)
+    order = d.orders()[0]
+    assert order.finding is not None
+    assert (order.finding.source, order.finding.start, order.finding.end) == ("classifier", 2, 7)
+    assert d.watermark("s") == 2 and order.watermark == 2 and order.shown == 0
+
+
+def test_release_unit_delta_shows_earlier_and_says_what_was_shown(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    deltas = deltas_of("s", ["这个", "人很坏", "吧。"], profile="prompt_delta")
+    d.send(deltas[0])
+    assert d.watermark("s") == 2
+    d.send(deltas[1])
+    assert d.watermark("s") == 2 and not d.orders()
+    d.send(deltas[2])
+    orders = d.orders()
+    assert [o.order for o in orders] == ["stop_generation", "stop_transmission", "retract"]
+    assert orders[0].shown == 2 and orders[2].retract_from == 0
+
+
+def test_a_slow_sentence_is_released_after_a_while_and_still_judged_whole(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    d.send(*deltas_of("s", ["这个人"], final=False))
+    assert d.wait(0.5) == [] and d.watermark("s") == 0
+    d.wait(1.1)
+    assert d.watermark("s") == 3
+    d.send(Delta("s", 1, 3, "很坏。", profile="plain"))
+    order = d.orders()[0]
+    assert order.finding is not None and order.finding.start == 0 and order.shown == 3
+
+
+def test_a_weak_finding_is_flagged_and_the_text_goes_on(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    d.send(*deltas_of("s", ["有疑问的句子。"]))
+    assert [f.finding.score for f in d.flags()] == [0.6] and not d.orders()
+    assert d.watermark("s") == 7
+
+
+def test_monitor_stops_nothing_and_records_what_it_would_have_done(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    d.send(*deltas_of("s", ["坏。赌博网。"], profile="watch"))
+    assert not d.orders() and d.watermark("s") == 6
+    assert ["stop_generation", "stop_transmission"] in [f.would for f in d.flags()]
+
+
+def test_live_retracts_from_the_first_violating_character(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    for delta in deltas_of("s", ["好的，去赌博", "网"], profile="live"):
+        d.send(delta)
+    retract = [o for o in d.orders() if o.order == "retract"]
+    assert [o.retract_from for o in retract] == [4]
+
+
+def test_a_stopped_stream_stays_stopped_on_all_channels(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    d.send(*deltas_of("s", ["好。", "想"], channel="reasoning", final=False))
+    d.send(*deltas_of("s", ["赌博网"]))
+    before = len(d.decisions)
+    d.send(Delta("s", 2, 3, "法。", "reasoning", profile="plain"), Delta("s", 0, 0, "新。", "tool_call"))
+    assert [x for x in d.decisions[before:] if not isinstance(x, Release) or x.marks] == []
+    assert d.shard.counts.after_stop == 2
+
+
+def test_repeats_change_nothing(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    deltas = deltas_of("s", ["好。", "行。"], final=False)
+    d.send(*deltas)
+    d.send(*deltas)
+    assert d.watermark("s") == 4 and d.shard.counts.repeats == 2
+
+
+def test_a_missing_delta_holds_the_text_and_comes_late(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    a, b, c = deltas_of("s", ["一。", "二。", "三。"])
+    d.send(a, c)
+    assert d.watermark("s") == 2
+    d.wait(0.5)
+    d.send(b)
+    assert d.watermark("s") == 6 and not d.orders()
+
+
+@pytest.mark.parametrize("wrong", [Delta("s", 2, 5, "三", profile="plain"), Delta("s", 1, 7, "三", profile="plain")])
+def test_what_does_not_fit_stops_the_stream_as_a_gap(detectors: Detectors, wrong: Delta) -> None:
+    d = Driver(detectors)
+    d.send(*deltas_of("s", ["一。"], final=False))
+    d.send(wrong)
+    assert d.wait(0.9) == []
+    orders = d.orders(d.wait(0.2))
+    assert [(o.order, o.reason, o.outcome) for o in orders] == [
+        ("stop_generation", "gap", "blocked_unavailable"),
+        ("stop_transmission", "gap", "blocked_unavailable"),
+    ]
+
+
+def test_too_much_text_behind_a_gap_ends_the_wait(detectors: Detectors) -> None:
+    d = Driver(detectors, Limits(gap_deltas=2))
+    deltas = deltas_of("s", ["一", "二", "三", "四", "五"], final=False)
+    d.send(deltas[0], *deltas[2:])
+    assert {o.reason for o in d.orders(d.wait(0.01))} == {"gap"}
+
+
+def test_a_stream_whose_beginning_is_lost_is_stopped_or_passed_unscanned(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    d.send(Delta("s", 3, 10, "后面。", profile="plain"), Delta("o", 3, 10, "后面。", profile="open"))
+    d.wait(1.1)
+    assert {(o.stream, o.reason) for o in d.orders()} == {("s", "context_lost")}
+    unscanned = [m for r in d.decisions if isinstance(r, Release) for m in r.unscanned]
+    assert [(m.stream, m.offset) for m in unscanned] == [("o", 13)]
+
+
+def test_a_detector_that_fails_blocks_or_passes_by_profile(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    for stream, profile in (("closed", "plain"), ("open", "open")):
+        (delta,) = deltas_of(stream, ["好。"], profile=profile)
+        d.log.append(Frame(1, "p", [delta]))
+        step = d.shard.begin(d.log[-1], len(d.log) - 1, now=0.0, wall=0.0)
+        d.finish(step, answered=False)
+    assert {(o.stream, o.reason, o.outcome) for o in d.orders()} == {
+        ("closed", "detector_failed", "blocked_unavailable")
+    }
+    assert [m.stream for r in d.decisions if isinstance(r, Release) for m in r.unscanned] == ["open"]
+
+
+def test_the_end_is_known(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    deltas = deltas_of("s", ["一。", ""])
+    d.send(*deltas)
+    d.send(deltas[-1])
+    assert d.rejected == [] and d.shard.counts.repeats == 1
+    d.send(Delta("s", 2, 2, "", final=True, profile="plain"), Delta("s", 3, 2, "再来", profile="plain"))
+    assert [(r.reason, r.stream, r.seq) for r in d.rejected] == [("after_final", "s", 2), ("after_final", "s", 3)]
+    assert not d.orders()
+
+
+def test_an_unknown_profile_and_each_limit_stop_the_stream(detectors: Detectors) -> None:
+    d = Driver(detectors, Limits(open_streams_per_producer=2, channel_chars=5))
+    d.send(Delta("x", 0, 0, "好", profile="nobody"))
+    d.send(*(Delta(f"s{i}", 0, 0, "好", profile="plain") for i in range(3)))
+    d.send(Delta("s0", 1, 1, "好好好好好", profile="plain"))
+    reasons = {(o.stream, o.reason) for o in d.orders() if o.order == "stop_generation"}
+    assert reasons == {("x", "unknown_profile"), ("s2", "limit"), ("s0", "limit")}
+    d.send(Delta("s3", 0, 0, "好", profile="plain"))
+    assert len(d.orders()) == 6, "s0 made room"
+
+
+def test_a_silent_stream_does_not_stay_for_ever(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    d.send(*deltas_of("s", ["好"], final=False))
+    assert d.shard.expire(now=599, wall=0) == []
+    (step,) = d.shard.expire(now=601, wall=0)
+    d.finish(step)
+    assert {o.reason for o in d.orders()} == {"idle"} and not d.shard.streams
+
+
+def test_nul_and_empty_deltas_are_text_like_any_other(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    d.send(*deltas_of("s", ["", "赌\x00", "", "博\x00网", ""]))
+    finding = d.orders()[0].finding
+    assert finding is not None and (finding.start, finding.end, finding.matched) == (0, 5, "folded")
