@@ -53,6 +53,8 @@ class Step(msgspec.Struct, eq=False):
     """Deltas for quarantine."""
     touched: list[ChannelState]
     is_frame: bool
+    unread: bool = False
+    """The frame could not be read, so there is nothing to release and nobody to tell."""
 
 
 class Shard:
@@ -150,7 +152,7 @@ class Shard:
                 channel.unscanned = False
             if channel.complete:
                 self._end(channel)
-        if step.is_frame or marks or unscanned:
+        if (step.is_frame and not step.unread) or marks or unscanned:
             decisions.append(
                 Release(
                     v=VERSION,
@@ -166,8 +168,10 @@ class Shard:
         return decisions
 
     def _step(self, producer: str, offset: int, sent_at: float, wall: float, *, is_frame: bool) -> Step:
-        origin = Origin(producer, FrameRef(self.partition, offset), self._detectors.versions, sent_at, wall)
-        return Step(origin, [], [], [], [], is_frame)
+        return Step(self._origin(producer, offset, sent_at, wall), [], [], [], [], is_frame)
+
+    def _origin(self, producer: str, offset: int, sent_at: float, wall: float) -> Origin:
+        return Origin(producer, FrameRef(self.partition, offset), self._detectors.versions, sent_at, wall)
 
     def _accept(self, delta: Delta, step: Step, now: float) -> None:
         counts = self.counts
@@ -246,6 +250,21 @@ class Shard:
         if channel.windows is not None:
             self._timed.add(channel)
         return channel
+
+    @property
+    def next_offset(self) -> int:
+        """Offset of the next frame to be begun."""
+        return self._last_offset + 1
+
+    def skip(self, offset: int, *, wall: float) -> Step:
+        """Go past a frame that cannot be read."""
+        self._last_offset = offset
+        return Step(self._origin("", offset, 0.0, wall), [], [], [], [], is_frame=True, unread=True)
+
+    def take_counts(self) -> Counts:
+        """What was met since the last call."""
+        counts, self.counts = self.counts, Counts()
+        return counts
 
     def begin_at(self, offset: int) -> None:
         """The first frame will be the one at `offset`; what is adopted before it needs nothing older."""

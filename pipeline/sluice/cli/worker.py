@@ -1,0 +1,136 @@
+"""`sluice worker`: one worker process. `sluice workers`: several, each started again when it dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = ["worker", "workers"]
+
+_OPTIONS = [
+    click.option(
+        "--bootstrap",
+        envvar="KAFKA_BOOTSTRAP_SERVERS",
+        default="localhost:9092",
+        show_default=True,
+        help="Kafka brokers, host:port[,host:port…].",
+    ),
+    click.option("--app-id", default="sluice", show_default=True, help="Consumer group, and changelog name."),
+    click.option(
+        "--partitions",
+        type=click.IntRange(1, 10_000),
+        default=4,
+        show_default=True,
+        help="Partitions of the outputs topic.",
+    ),
+    click.option("--policy", type=click.Path(path_type=Path), help="Policy file. Default: the shipped profiles."),
+    click.option("--lexicon", type=click.Path(path_type=Path), help="Lexicon directory. Default: the starter lexicon."),
+    click.option("--model", type=click.Path(path_type=Path), help="Model directory. Default: the shipped model."),
+    click.option(
+        "--detectors",
+        default="lexicon,classifier",
+        show_default=True,
+        help="Detectors to run; `lexicon` narrows every profile to it.",
+    ),
+    click.option(
+        "--session-timeout",
+        type=click.FloatRange(1, 300),
+        default=6.0,
+        show_default=True,
+        help="Seconds without a heartbeat after which a worker's partitions go to another.",
+    ),
+    click.option("--mock-broker", is_flag=True, hidden=True, help="The broker cannot create topics."),
+]
+
+
+def _options(function: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+@click.command()
+@_options
+@click.option("--slot", default="0", show_default=True, help="Stable name of this worker's place in the group.")
+@click.option("--metrics-port", type=click.IntRange(0, 65535), default=0, help="Prometheus on 127.0.0.1; 0: none.")
+def worker(
+    bootstrap: str,
+    app_id: str,
+    partitions: int,
+    policy: Path | None,
+    lexicon: Path | None,
+    model: Path | None,
+    detectors: str,
+    session_timeout: float,
+    mock_broker: bool,
+    slot: str,
+    metrics_port: int,
+) -> None:
+    """Run one worker until SIGTERM or Ctrl-C.
+
+    The topics must be there (`sluice topics create`). SLUICE_HASH_KEY in the environment is the secret of the hashes
+    in decisions; without it they compare only within one process.
+    """
+    from sluice.worker.app import run_worker
+    from sluice.worker.settings import WorkerSettings
+
+    key = os.environ.get("SLUICE_HASH_KEY")
+    run_worker(
+        WorkerSettings(
+            bootstrap=bootstrap,
+            slot=f"{app_id}-{slot}",
+            app_id=app_id,
+            partitions=partitions,
+            policy=policy,
+            lexicon=lexicon,
+            model=model,
+            detectors=tuple(name.strip() for name in detectors.split(",")),
+            hash_key=key.encode() if key else None,
+            metrics_port=metrics_port,
+            session_timeout=session_timeout,
+            can_create_topics=not mock_broker,
+        )
+    )
+
+
+@click.command()
+@_options
+@click.option("--count", type=click.IntRange(1, 256), default=2, show_default=True, help="Worker processes.")
+@click.option(
+    "--metrics-port", type=click.IntRange(0, 65535), default=0, help="Of the first worker; the others count up."
+)
+@click.option("--logs", type=click.Path(path_type=Path), default=Path(".sluice/workers"), show_default=True)
+def workers(count: int, metrics_port: int, logs: Path, **options: Any) -> None:
+    """Run several workers and start each again at once when it dies. Ctrl-C or SIGTERM stops them all."""
+    from sluice.local.processes import Supervisor
+
+    common = worker_arguments(options)
+    children = {}
+    for slot in range(count):
+        port = ["--metrics-port", str(metrics_port + slot)] if metrics_port else []
+        children[str(slot)] = [sys.executable, "-m", "sluice", "worker", *common, "--slot", str(slot), *port]
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with Supervisor(children, logs=logs) as supervisor:
+        click.echo(f"{count} workers; logs in {logs}")
+        while not stop.wait(0.5):
+            supervisor.check()
+
+
+def worker_arguments(options: dict[str, Any]) -> list[str]:
+    """Options of `workers` as arguments of `worker`."""
+    arguments: list[str] = []
+    for name, value in options.items():
+        if value is True:
+            arguments.append(f"--{name.replace('_', '-')}")
+        elif value is not None and value is not False:
+            arguments += [f"--{name.replace('_', '-')}", str(value)]
+    return arguments

@@ -1,0 +1,53 @@
+"""Every metric of the worker: name, type, unit, meaning. Times in seconds, sizes in characters or bytes."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+__all__ = ["Metrics"]
+
+_LATENCY = (0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24)
+"""Buckets double from 1 ms; the last ones are beyond any sensible deadline and show an outage."""
+
+
+class Metrics:
+    """The worker's metrics in a registry of their own, so that two workers in one process do not mix."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        r = self.registry = registry or CollectorRegistry()
+        # Counter: frames read and decided.
+        self.frames = Counter("sluice_frames", "Frames decided", registry=r)
+        # Counter: deltas by what became of them: read, repeat (read before), after_stop (of a stopped stream).
+        self.deltas = Counter("sluice_deltas", "Deltas by outcome", ["outcome"], registry=r)
+        # Counter: code points of text read.
+        self.characters = Counter("sluice_characters", "Code points moderated", registry=r)
+        # Counter: orders by kind, reason and risk (risk is empty where the reason is not a finding).
+        self.orders = Counter("sluice_orders", "Orders given", ["order", "reason", "risk"], registry=r)
+        # Counter: findings recorded for review, by risk.
+        self.flags = Counter("sluice_flags", "Findings flagged for review", ["risk"], registry=r)
+        # Counter: watermarks that moved without a detector's answer (profile fails open).
+        self.unscanned = Counter("sluice_passed_unscanned", "Watermarks moved unscanned", registry=r)
+        # Counter: gaps in seq or start that began.
+        self.gaps = Counter("sluice_gaps", "Gaps in a channel's deltas", registry=r)
+        # Counter: records and deltas that could not be read, by reason.
+        self.quarantined = Counter("sluice_quarantined", "Records put into quarantine", ["reason"], registry=r)
+        # Histogram, seconds: from a frame's sent_at to its release being acknowledged by the broker. Two clocks.
+        self.decision_latency = Histogram(
+            "sluice_decision_latency_seconds", "Publish to decision", buckets=_LATENCY, registry=r
+        )
+        # Histogram, seconds: one call of the classifier, whatever its batch.
+        self.scoring = Histogram("sluice_scoring_seconds", "One classifier call", buckets=_LATENCY, registry=r)
+        # Counter: windows scored by the classifier.
+        self.windows = Counter("sluice_windows", "Windows scored", registry=r)
+        # Counter: classifier calls that failed or did not answer in time.
+        self.scoring_failures = Counter("sluice_scoring_failures", "Classifier calls failed", registry=r)
+        # Gauge: streams that are live on this worker.
+        self.open_streams = Gauge("sluice_open_streams", "Live streams", registry=r)
+        # Gauge: partitions this worker has.
+        self.partitions = Gauge("sluice_partitions", "Partitions assigned", registry=r)
+        # Gauge: frames begun and not yet finished.
+        self.queued_frames = Gauge("sluice_queued_frames", "Frames in the pipeline", registry=r)
+        # Counter: entries written to the table of streams.
+        self.table_writes = Counter("sluice_table_writes", "Entries written to the streams table", registry=r)
+        # Histogram, seconds: one checkpoint, from its barrier to the committed offset.
+        self.checkpoint = Histogram("sluice_checkpoint_seconds", "One checkpoint", buckets=_LATENCY, registry=r)
