@@ -29,6 +29,8 @@ class Metrics:
         self.unscanned = Counter("sluice_passed_unscanned", "Watermarks moved unscanned", registry=r)
         # Counter: gaps in seq or start that began.
         self.gaps = Counter("sluice_gaps", "Gaps in a channel's deltas", registry=r)
+        # Counter: times that the consumer skipped records, which were then read from the log.
+        self.skipped_reads = Counter("sluice_skipped_reads", "Skipped records read from the log", registry=r)
         # Counter: records and deltas that could not be read, by reason.
         self.quarantined = Counter("sluice_quarantined", "Records put into quarantine", ["reason"], registry=r)
         # Histogram, seconds: from a frame's sent_at to its release being acknowledged by the broker. Two clocks.

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from support.brokers import STATE
-from support.waiting import alive, group_members, until
 
 import sluice.local.kafka
 from sluice.contract.topics import Topics
@@ -20,6 +18,8 @@ from sluice.errors import UnavailableError
 from sluice.local import ExternalBroker, KafkaBroker, create_topics
 from sluice.local.ports import free_ports
 from sluice.local.probe import cluster_of
+from support.brokers import STATE
+from support.waiting import alive, group_members, until
 
 pytestmark = pytest.mark.kafka
 

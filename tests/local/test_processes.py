@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -10,11 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
-from support.waiting import alive, group_members, until
 
 from sluice.errors import UnavailableError
 from sluice.local import Slot, Supervisor
 from sluice.local.children import Child, tail
+from support.waiting import alive, group_members, until
 
 SLEEPER = "import sys, time; print('up', *sys.argv[1:], flush=True); time.sleep(120)"
 
@@ -24,7 +25,9 @@ def slot(tmp_path: Path, name: str, program: str = SLEEPER) -> Slot:
 
 
 def test_a_killed_child_comes_back_in_its_slot(tmp_path: Path) -> None:
+    log = tmp_path / "1.log"
     with Supervisor([slot(tmp_path, "0"), slot(tmp_path, "1")]) as supervisor:
+        assert until(lambda: log.read_text() == "up --slot 1\n", 10)
         before = supervisor.pids()
         killed_at = time.monotonic()
         os.kill(before["1"], signal.SIGKILL)
@@ -32,7 +35,6 @@ def test_a_killed_child_comes_back_in_its_slot(tmp_path: Path) -> None:
         assert time.monotonic() - killed_at < 1
         assert supervisor.pids()["0"] == before["0"]
         assert supervisor.restarts() == {"0": 0, "1": 1}
-        log = tmp_path / "1.log"
         assert until(lambda: log.read_text() == "up --slot 1\n" * 2, 10)
         supervisor.check()
         after = supervisor.pids()
@@ -57,7 +59,7 @@ def test_after_some_quick_deaths_there_is_a_pause(tmp_path: Path) -> None:
     with Supervisor([slot(tmp_path, "0", program)]) as supervisor:
         assert supervisor.wait(30)
     births = [float(line) for line in (tmp_path / "0.log").read_text().split()]
-    gaps = [later - earlier for earlier, later in zip(births, births[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(births)]
     assert len(births) == 6
     assert min(gaps[3:]) >= 0.5
     assert gaps[4] > gaps[3]
@@ -124,7 +126,7 @@ def test_a_child_that_leaves_a_process_behind_takes_it_along(tmp_path: Path) -> 
 
 def test_a_guard_that_was_killed_is_replaced(tmp_path: Path) -> None:
     first = Child(["sleep", "120"], tmp_path / "first.log")
-    listing = ["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())]
+    listing = ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(os.getpid())]
     rows = subprocess.run(listing, capture_output=True, text=True, check=True).stdout.splitlines()
     (guard,) = [int(row.split()[0]) for row in rows if "guard.py" in row]
     os.kill(guard, signal.SIGKILL)

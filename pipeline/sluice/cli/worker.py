@@ -8,11 +8,14 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-__all__ = ["worker", "workers"]
+if TYPE_CHECKING:
+    from sluice.local.processes import Slot
+
+__all__ = ["worker", "worker_slots", "workers"]
 
 _OPTIONS = [
     click.option(
@@ -111,26 +114,28 @@ def workers(count: int, metrics_port: int, logs: Path, **options: Any) -> None:
     """Run several workers and start each again at once when it dies. Ctrl-C or SIGTERM stops them all."""
     from sluice.local.processes import Supervisor
 
-    common = worker_arguments(options)
-    children = {}
-    for slot in range(count):
-        port = ["--metrics-port", str(metrics_port + slot)] if metrics_port else []
-        children[str(slot)] = [sys.executable, "-m", "sluice", "worker", *common, "--slot", str(slot), *port]
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with Supervisor(children, logs=logs) as supervisor:
+    with Supervisor(worker_slots(count, logs, metrics_port, **options)) as supervisor:
         click.echo(f"{count} workers; logs in {logs}")
         while not stop.wait(0.5):
             supervisor.check()
 
 
-def worker_arguments(options: dict[str, Any]) -> list[str]:
-    """Options of `workers` as arguments of `worker`."""
-    arguments: list[str] = []
+def worker_slots(count: int, logs: Path, metrics_port: int = 0, **options: Any) -> list[Slot]:
+    """Slots for a supervisor, each running `sluice worker`; `options` are its options by name."""
+    from sluice.local.processes import Slot
+
+    common: list[str] = []
     for name, value in options.items():
         if value is True:
-            arguments.append(f"--{name.replace('_', '-')}")
+            common.append(f"--{name.replace('_', '-')}")
         elif value is not None and value is not False:
-            arguments += [f"--{name.replace('_', '-')}", str(value)]
-    return arguments
+            common += [f"--{name.replace('_', '-')}", str(value)]
+    slots = []
+    for slot in range(count):
+        port = ["--metrics-port", str(metrics_port + slot)] if metrics_port else []
+        command = [sys.executable, "-m", "sluice", "worker", *common, "--slot", str(slot), *port]
+        slots.append(Slot(f"worker-{slot}", command, logs / f"worker-{slot}.log"))
+    return slots

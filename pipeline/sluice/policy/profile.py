@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import msgspec
@@ -21,12 +22,18 @@ _Millis = Annotated[int, msgspec.Meta(ge=1, le=600_000)]
 
 
 class RiskRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a finding of one risk leads to. A score equal to a threshold reaches it; `null` turns it off."""
+    """What a finding of one risk leads to. A score equal to a threshold reaches it; `None` turns it off.
+
+    These are the values of a rule made in code. In a policy file a rule inherits what it does not say from its
+    group, then from `*`, then from the profile's `on_failure`, and only then from here.
+    """
 
     flag: _Score | None = None
+    """Score from which a finding is put before a person."""
     stop: _Score | None = None
+    """Score from which `then` is ordered; not below `flag`."""
     then: tuple[OrderKind, ...] = ("stop_generation", "stop_transmission")
-    """Orders given when `stop` is reached."""
+    """Orders given when `stop` is reached, in this order."""
     on_failure: FailureMode = "closed"
     """Whether text is blocked or passed while a detector for this risk does not answer."""
 
@@ -53,13 +60,14 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deadline_ms: _Millis = 5_000
     """How long a reader's gate waits for the release of a character before `on_failure` applies."""
     on_failure: FailureMode = "closed"
+    """What the gate does at the deadline: withhold the text (`closed`) or show it unscanned (`open`)."""
     on_context_lost: FailureMode = "closed"
     """Whether a stream whose earlier text cannot be rebuilt after a crash is stopped or goes on unscanned."""
     gap: GapRule = GapRule()
     detectors: tuple[DetectorName, ...] = ("lexicon", "classifier")
     """Detectors whose clearance is needed. The lexicon is the floor and cannot be left out."""
-    risks: dict[str, RiskRule] = {}
-    """By risk id (`A.2.e`), group (`A.2`) or `*`; the most specific one holds."""
+    risks: Mapping[str, RiskRule] = {}
+    """By risk id (`A.2.e`), group (`A.2`) or `*`; the most specific one holds, and holds alone."""
 
     def rule(self, risk: str) -> RiskRule:
         """The rule for a risk id: its own, else its group's, else `*`, else one that does nothing."""

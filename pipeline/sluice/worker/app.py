@@ -32,6 +32,7 @@ from sluice.policy import Policy
 from sluice.worker.pipeline import Pipeline, Record
 from sluice.worker.settings import WorkerSettings
 from sluice.worker.sink import KafkaSink
+from sluice.worker.source import SeekingApp, between
 from sluice.worker.table import StreamsTable
 
 __all__ = ["build_app", "load_detectors", "run_worker"]
@@ -66,7 +67,7 @@ def load_detectors(settings: WorkerSettings) -> Detectors:
 
 def build_app(settings: WorkerSettings, detectors: Detectors, metrics: Metrics) -> faust.App:
     """The Faust application of one worker process."""
-    app = faust.App(
+    app = SeekingApp(
         settings.app_id,
         broker=[f"kafka://{address}" for address in settings.bootstrap.split(",")],
         store="memory://",
@@ -88,10 +89,24 @@ def build_app(settings: WorkerSettings, detectors: Detectors, metrics: Metrics) 
     sink = KafkaSink(settings.bootstrap)
     table = StreamsTable(app, sink, settings.app_id, settings.partitions)
 
-    def new_shard(partition: int, offset: int) -> Shard:
+    def position(partition: int) -> TP:
+        return TP(settings.topics.outputs, partition)
+
+    async def new_shard(partition: int) -> Shard:
+        consumer: Any = app.consumer
+        # What Faust found when it took up the partition; None also stands for a commit of 0.
+        offset = consumer._committed_offset[position(partition)]
+        if offset is None:
+            offset = (await consumer.earliest_offsets(position(partition)))[position(partition)]
+        entries = table.entries()
+        log.info("partition %d goes on at offset %d; the table has %d entries", partition, offset, len(entries))
         shard = Shard(partition, detectors, settings.limits)
-        restore(shard, table.entries(), next_offset=offset, now=time.monotonic())
+        restore(shard, entries, next_offset=offset, now=time.monotonic())
         return shard
+
+    def read_between(partition: int, start: int, end: int) -> AsyncIterator[Record]:
+        log.warning("partition %d: offsets %d to %d were skipped and are read from the log", partition, start, end - 1)
+        return between(settings.bootstrap, settings.topics.outputs, partition, start, end)
 
     pipeline = Pipeline(
         detectors,
@@ -100,6 +115,7 @@ def build_app(settings: WorkerSettings, detectors: Detectors, metrics: Metrics) 
         sink,
         metrics,
         new_shard=new_shard,
+        between=read_between,
         scoring_deadline=settings.scoring_deadline,
     )
     outputs = app.topic(
@@ -115,8 +131,7 @@ def build_app(settings: WorkerSettings, detectors: Detectors, metrics: Metrics) 
 
     async def commit(offsets: dict[int, int]) -> bool:
         consumer: Any = app.consumer
-        positions = {TP(settings.topics.outputs, partition): offset for partition, offset in offsets.items()}
-        return bool(await consumer._commit(positions))
+        return bool(await consumer._commit({position(p): offset for p, offset in offsets.items()}))
 
     @app.agent(outputs, concurrency=1, name="moderate")
     async def moderate(stream: Any) -> AsyncIterator[None]:
@@ -145,6 +160,12 @@ def build_app(settings: WorkerSettings, detectors: Detectors, metrics: Metrics) 
             await asyncio.sleep(settings.checkpoint_every)
             if not app.rebalancing:
                 await pipeline.checkpoint(settings.max_reread, table.write, commit)
+                await pipeline.catch_up(await ends())
+
+    async def ends() -> dict[int, int]:
+        consumer: Any = app.consumer
+        mine = [tp for tp in consumer.assignment() if tp.topic == settings.topics.outputs]
+        return {tp.partition: end for tp, end in (await consumer.highwaters(*mine)).items()} if mine else {}
 
     tasks: list[asyncio.Task[None]] = []
     started = asyncio.Event()
@@ -152,8 +173,7 @@ def build_app(settings: WorkerSettings, detectors: Detectors, metrics: Metrics) 
     @app.task  # type: ignore[untyped-decorator]
     async def start() -> None:
         await sink.start()
-        for work in (pipeline.run(), ticks(), checkpoints()):
-            tasks.append(asyncio.create_task(_or_die(work)))
+        tasks.extend(asyncio.create_task(_or_die(work)) for work in (pipeline.run(), ticks(), checkpoints()))
         started.set()
         log.info("worker %s is ready", settings.slot)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -58,20 +58,29 @@ class Pipeline:
         sink: Sink,
         metrics: Metrics,
         *,
-        new_shard: Callable[[int, int], Shard],
+        new_shard: Callable[[int], Awaitable[Shard]],
+        between: Callable[[int, int, int], AsyncIterator[Record]],
         scoring_deadline: float,
     ) -> None:
-        """`new_shard(partition, offset)` makes a shard that reads on from an offset, restored from the table."""
+        """Wire the stages up.
+
+        Args:
+            new_shard: makes the shard of a partition, restored from the table, reading on from the commit.
+            between: reads the records of a partition from an offset up to another one.
+            scoring_deadline: seconds that one call of the classifier may take.
+        """
         self._detectors = detectors
         self._limits = limits
         self._topics = topics
         self._sink = sink
         self._metrics = metrics
         self._new_shard = new_shard
+        self._between = between
         self._scoring_deadline = scoring_deadline
         self._shards: dict[int, Shard] = {}
         self._decided: dict[int, int] = {}  # partition -> last frame whose decisions are all acknowledged
         self._committed: dict[int, int] = {}
+        self._seen: dict[int, int] = {}  # partition -> next offset at the last `catch_up`
         self._queue: asyncio.Queue[_Begun] = asyncio.Queue(_QUEUED_FRAMES)
         self._intake = asyncio.Lock()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="scorer")
@@ -81,14 +90,42 @@ class Pipeline:
         """Stage one. Records of a partition come in order of their offsets; one read already is skipped."""
         async with self._intake:
             for record in records:
-                shard = self._shards.get(record.partition)
-                if shard is None:
-                    shard = self._shards[record.partition] = self._new_shard(record.partition, record.offset)
-                    self._decided[record.partition] = self._committed[record.partition] = record.offset - 1
-                    self._metrics.partitions.set(len(self._shards))
-                if record.offset < shard.next_offset:
-                    continue
-                await self._begin(shard, record)
+                shard = await self._shard(record.partition)
+                if record.offset > shard.next_offset:
+                    await self._read_skipped(shard, record.offset)
+                if record.offset >= shard.next_offset:
+                    await self._begin(shard, record)
+
+    async def catch_up(self, ends: Mapping[int, int]) -> None:
+        """Read what the source skipped at the end of the log, where no later record would show it. Call it about
+        once a second.
+
+        Args:
+            ends: by partition assigned here, the offset that the next record will have.
+        """
+        async with self._intake:
+            for partition, end in ends.items():
+                shard = await self._shard(partition)
+                # Behind, and not moved since the last call: nothing is coming.
+                if shard.next_offset < end and self._seen.get(partition) == shard.next_offset:
+                    await self._read_skipped(shard, end)
+                self._seen[partition] = shard.next_offset
+
+    async def _shard(self, partition: int) -> Shard:
+        shard = self._shards.get(partition)
+        if shard is None:
+            shard = await self._new_shard(partition)
+            self._shards[partition] = shard
+            self._decided[partition] = shard.next_offset - 1
+            self._committed[partition] = -1
+            self._metrics.partitions.set(len(self._shards))
+        return shard
+
+    async def _read_skipped(self, shard: Shard, end: int) -> None:
+        """Begin the frames before offset `end` that the log has; where it has none, there is nothing to read."""
+        self._metrics.skipped_reads.inc()
+        async for missing in self._between(shard.partition, shard.next_offset, end):
+            await self._begin(shard, missing)
 
     async def _begin(self, shard: Shard, record: Record) -> None:
         writing: list[Written] = []
@@ -101,13 +138,12 @@ class Pipeline:
         else:
             now, wall = time.monotonic(), time.time()
             step = shard.begin(read.frame, record.offset, now=now, wall=wall)
-            for rejected in (*read.bad, *step.rejected):
-                writing.append(await self._quarantine(record, read.frame.producer, rejected))
+            rejected = (*read.bad, *step.rejected)
+            writing = [await self._quarantine(record, read.frame.producer, bad) for bad in rejected]
         await self._pass_on(shard, step, writing)
 
     async def _pass_on(self, shard: Shard, step: Step, writing: list[Written]) -> None:
-        for decision in step.urgent:
-            writing.append(await self._write(shard.partition, decision))
+        writing += [await self._write(shard.partition, decision) for decision in step.urgent]
         await self._queue.put(_Begun(shard, step, writing))
         self._metrics.queued_frames.set(self._queue.qsize())
 
@@ -135,8 +171,8 @@ class Pipeline:
             shard = begun.shard
             if self._shards.get(shard.partition) is not shard:
                 continue  # revoked meanwhile; its next owner decides these frames again
-            for decision in shard.finish(begun.step, part, wall=time.time()):
-                writing.append(await self._write(shard.partition, decision))
+            decisions = shard.finish(begun.step, part, wall=time.time())
+            writing += [await self._write(shard.partition, decision) for decision in decisions]
         if writing:
             await asyncio.gather(*writing)
         wall = time.time()
@@ -231,6 +267,7 @@ class Pipeline:
         self._shards.clear()
         self._decided.clear()
         self._committed.clear()
+        self._seen.clear()
         self._metrics.partitions.set(0)
         self._metrics.open_streams.set(0)
 

@@ -32,9 +32,9 @@ class StreamsTable:
         self._topic = changelog_topic(app_id)
         self._table: Any = app.Table(
             _NAME,
-            schema=faust.Schema(
-                key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw", allow_empty=True
-            ),
+            # Only from these types does Faust conclude that the changelog holds raw bytes.
+            key_type=bytes,
+            value_type=bytes,
             partitions=partitions,
         )
 

@@ -1,0 +1,19 @@
+"""Brokers and processes on this machine: for the demo, the tests, and for trying things out."""
+
+from sluice.local.broker import Broker, ExternalBroker
+from sluice.local.choose import choose_broker
+from sluice.local.kafka import KafkaBroker
+from sluice.local.mock import MockBroker
+from sluice.local.processes import Slot, Supervisor
+from sluice.local.topics import create_topics
+
+__all__ = [
+    "Broker",
+    "ExternalBroker",
+    "KafkaBroker",
+    "MockBroker",
+    "Slot",
+    "Supervisor",
+    "choose_broker",
+    "create_topics",
+]
