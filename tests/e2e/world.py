@@ -49,7 +49,6 @@ class Account(msgspec.Struct):
     orders: dict[str, list[Order]] = msgspec.field(default_factory=lambda: defaultdict(list))
     unscanned: set[str] = msgspec.field(default_factory=set)
     arrivals: list[float] = msgspec.field(default_factory=list)
-    released_after_stop: list[str] = msgspec.field(default_factory=list)
 
     def settled(self, script: Script) -> bool:
         """Whether this stream came to the end that its script says."""
@@ -73,7 +72,6 @@ class Account(msgspec.Struct):
                     found.append(f"{name}: stopped as {orders[0].reason}")
                 if len({o.id for o in orders}) > 2:
                     found.append(f"{name}: {len({o.id for o in orders})} different orders")
-        found += [f"{name}: a release after its stop" for name in self.released_after_stop]
         found += [f"{name}: passed unscanned" for name in self.unscanned]
         return found
 
@@ -132,7 +130,12 @@ async def publish(
 
 
 async def observe(
-    bootstrap: str, scripts: list[Script], *, timeout: float, account: Account | None = None, topics: Topics | None = None
+    bootstrap: str,
+    scripts: list[Script],
+    *,
+    timeout: float,
+    account: Account | None = None,
+    topics: Topics | None = None,
 ) -> Account:
     """Read decisions from their beginning until every stream has settled, or the time is over."""
     names = topics or Topics()
@@ -151,8 +154,6 @@ async def observe(
                     if isinstance(decision, Release):
                         for mark in [*decision.marks, *decision.unscanned]:
                             if mark.stream in known:
-                                if account.orders.get(mark.stream) and mark.offset > account.marks[mark.stream]:
-                                    account.released_after_stop.append(mark.stream)
                                 account.marks[mark.stream] = max(account.marks[mark.stream], mark.offset)
                         account.unscanned.update(m.stream for m in decision.unscanned)
                     elif isinstance(decision, Order) and decision.stream in known:

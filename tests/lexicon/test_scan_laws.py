@@ -1,4 +1,4 @@
-"""Laws of the lexicon scan: however a text is cut, the findings, their spans and the watermark are those of the text."""
+"""Laws of the lexicon scan: however a text is cut, its findings, their spans and its watermark are the same."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ LEXICON = Lexicon(TERMS)
 pieces = st.lists(
     st.one_of(
         st.text(alphabet="赌博网站大麻烦买花smart bo*\u200bＳ。a", max_size=6),
-        st.sampled_from(["赌博网", "大麻", "大麻烦", "买大麻花", "sm", " sm ", "smart bomb", "赌*博\u200b网", "网站sm"]),
+        st.sampled_from(
+            ["赌博网", "大麻", "大麻烦", "买大麻花", "sm", " sm ", "smart bomb", "赌*博\u200b网", "网站sm"]
+        ),
     ),
     max_size=12,
 )

@@ -22,7 +22,12 @@ profiles:
   prompt_delta: {extends: plain, release_unit: delta}
   live: {extends: plain, mode: live}
   watch: {extends: plain, mode: monitor}
-  open: {extends: plain, on_context_lost: open, risks: {"*": {on_failure: open}, A.1: {on_failure: open}, A.2: {on_failure: open}, A.3: {on_failure: open}, A.4: {on_failure: open}}}
+  open:
+    extends: plain
+    on_context_lost: open
+    risks:
+      {"*": {on_failure: open}, A.1: {on_failure: open}, A.2: {on_failure: open}, A.3: {on_failure: open},
+       A.4: {on_failure: open}}
 """
 
 

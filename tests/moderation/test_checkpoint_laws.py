@@ -6,11 +6,11 @@ from collections import defaultdict
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.drive import Driver, deltas_of
 
 from sluice.contract import Delta, Frame, Order, Release
 from sluice.moderation.checkpoint import plan_checkpoint, restore
 from sluice.moderation.detectors import Detectors
+from support.drive import Driver, deltas_of
 
 SENTENCES = ["好", "好。", "去赌", "博网", "坏", "大麻", "烦。", "sm", " art", "疑问。", "一二三四五六七八九十", ""]
 

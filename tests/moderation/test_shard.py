@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from support.drive import Driver, deltas_of
 
 from sluice.contract import Delta, Frame, Limits, Order, Release
 from sluice.moderation.detectors import Detectors
+from support.drive import Driver, deltas_of
 
 
 def test_clean_text_is_released_to_its_end(detectors: Detectors) -> None:
@@ -91,7 +91,7 @@ def test_a_slow_sentence_is_released_after_a_while_and_still_judged_whole(detect
 def test_a_weak_finding_is_flagged_and_the_text_goes_on(detectors: Detectors) -> None:
     d = Driver(detectors)
     d.send(*deltas_of("s", ["有疑问的句子。"]))
-    assert [f.finding.score for f in d.flags()] == [0.6] and not d.orders()
+    assert [f.finding.score for f in d.flags() if f.finding] == [0.6] and not d.orders()
     assert d.watermark("s") == 7
 
 
@@ -100,6 +100,14 @@ def test_monitor_stops_nothing_and_records_what_it_would_have_done(detectors: De
     d.send(*deltas_of("s", ["坏。赌博网。"], profile="watch"))
     assert not d.orders() and d.watermark("s") == 6
     assert ["stop_generation", "stop_transmission"] in [f.would for f in d.flags()]
+
+
+def test_monitor_records_a_failure_and_gives_no_order(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    d.send(*deltas_of("s", ["好。"], profile="watch", final=False))
+    d.send(Delta("s", 2, 9, "后", profile="watch"))
+    d.wait(1.1)
+    assert not d.orders() and [(f.reason, f.finding) for f in d.flags()] == [("gap", None)]
 
 
 def test_live_retracts_from_the_first_violating_character(detectors: Detectors) -> None:

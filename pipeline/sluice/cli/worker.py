@@ -49,6 +49,7 @@ _OPTIONS = [
         show_default=True,
         help="Seconds without a heartbeat after which a worker's partitions go to another.",
     ),
+    click.option("--topics-prefix", default="", help="In front of every topic name, e.g. `staging.`."),
     click.option("--mock-broker", is_flag=True, hidden=True, help="The broker cannot create topics."),
 ]
 
@@ -72,6 +73,7 @@ def worker(
     model: Path | None,
     detectors: str,
     session_timeout: float,
+    topics_prefix: str,
     mock_broker: bool,
     slot: str,
     metrics_port: int,
@@ -81,6 +83,7 @@ def worker(
     The topics must be there (`sluice topics create`). SLUICE_HASH_KEY in the environment is the secret of the hashes
     in decisions; without it they compare only within one process.
     """
+    from sluice.contract.topics import Topics
     from sluice.worker.app import run_worker
     from sluice.worker.settings import WorkerSettings
 
@@ -90,6 +93,7 @@ def worker(
             bootstrap=bootstrap,
             slot=f"{app_id}-{slot}",
             app_id=app_id,
+            topics=Topics.prefixed(topics_prefix),
             partitions=partitions,
             policy=policy,
             lexicon=lexicon,
@@ -131,7 +135,7 @@ def worker_slots(count: int, logs: Path, metrics_port: int = 0, **options: Any) 
     for name, value in options.items():
         if value is True:
             common.append(f"--{name.replace('_', '-')}")
-        elif value is not None and value is not False:
+        elif value not in (None, False, ""):
             common += [f"--{name.replace('_', '-')}", str(value)]
     slots = []
     for slot in range(count):

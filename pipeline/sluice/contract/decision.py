@@ -119,7 +119,10 @@ class Order(msgspec.Struct, frozen=True, omit_defaults=True, tag="order", tag_fi
 
 
 class Flag(msgspec.Struct, frozen=True, omit_defaults=True, tag="flag", tag_field="kind"):
-    """Something for a person to review; nothing is stopped by it."""
+    """Something for a person to review; nothing is stopped by it.
+
+    In monitor mode it stands for what would have been ordered, a failure included; then there may be no finding.
+    """
 
     v: int
     id: str
@@ -127,11 +130,12 @@ class Flag(msgspec.Struct, frozen=True, omit_defaults=True, tag="flag", tag_fiel
     stream: str
     channel: Channel
     profile: str
-    finding: Finding
     frame: FrameRef
     versions: Versions
     sent_at: float
     decided_at: float
+    finding: Finding | None = None
+    reason: Reason = "finding"
     would: list[OrderKind] = []
     """In monitor mode: the orders that would have been given."""
 

@@ -16,3 +16,8 @@ class Topics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     verdicts: str = "moderation.verdicts"
     controls: str = "moderation.controls"
     quarantine: str = "moderation.quarantine"
+
+    @classmethod
+    def prefixed(cls, prefix: str) -> Topics:
+        """The names with something in front, for several installations on one cluster."""
+        return cls(*(prefix + name for name in msgspec.structs.astuple(cls())))

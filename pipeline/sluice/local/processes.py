@@ -60,6 +60,11 @@ class Supervisor:
         self._failed = threading.Event()
         self._threads: list[threading.Thread] = []
 
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """The children to keep running."""
+        return self._slots
+
     def start(self) -> None:
         """Start every slot; returns when all children were started, not when they are ready.
 

@@ -49,27 +49,37 @@ def finding_orders(channel: ChannelState, finding: Finding, origin: Origin) -> l
     ]
 
 
-def failure_orders(channel: ChannelState, reason: Reason, origin: Origin, outcome: Outcome) -> list[Order]:
-    """The orders for a stream that cannot be moderated any more."""
-    return [_order(channel, kind, origin, outcome=outcome, reason=reason) for kind in _FAILURE_ORDERS]
+def failure_orders(channel: ChannelState, reason: Reason, origin: Origin) -> list[Order | Flag]:
+    """The orders for a stream that cannot be moderated any more; in monitor mode a flag that says so."""
+    if channel.stream.profile.mode == "monitor":
+        return [flag(channel, None, origin, list(_FAILURE_ORDERS), reason)]
+    return [_order(channel, kind, origin, outcome="blocked_unavailable", reason=reason) for kind in _FAILURE_ORDERS]
 
 
-def flag(channel: ChannelState, finding: Finding, origin: Origin, would: list[OrderKind]) -> Flag:
-    """The record for a finding that is only to be reviewed."""
+def flag(
+    channel: ChannelState,
+    finding: Finding | None,
+    origin: Origin,
+    would: list[OrderKind],
+    reason: Reason = "finding",
+) -> Flag:
+    """The record for something that is only to be reviewed."""
     stream = channel.stream
     kind = "would_stop" if would else "flag"
+    rule, start, end = ("", 0, 0) if finding is None else (finding.rule, finding.start, finding.end)
     return Flag(
         v=VERSION,
-        id=decision_id(stream.id, channel.name, kind, "finding", finding.rule, finding.start, finding.end),
+        id=decision_id(stream.id, channel.name, kind, reason, rule, start, end),
         producer=origin.producer,
         stream=stream.id,
         channel=channel.name,
         profile=stream.profile.name,
-        finding=finding,
         frame=origin.frame,
         versions=origin.versions,
         sent_at=origin.sent_at,
         decided_at=origin.decided_at,
+        finding=finding,
+        reason=reason,
         would=would,
     )
 

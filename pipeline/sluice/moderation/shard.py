@@ -114,9 +114,7 @@ class Shard:
             channels = list(stream.channels.values())
             if channels and max(c.last_seen for c in channels) < oldest:
                 step = self._step(stream.producer, self._last_offset, 0.0, wall, is_frame=False)
-                step.urgent += self._stop(
-                    channels[0], failure_orders(channels[0], "idle", step.origin, "blocked_unavailable")
-                )
+                step.urgent += self._stop(channels[0], failure_orders(channels[0], "idle", step.origin))
                 steps.append(step)
         return steps
 
@@ -135,9 +133,7 @@ class Shard:
                 verdict = channel.windows.scored(window, scores[index])
                 decisions += self._decide(channel, verdict.findings, origin)
             elif channel.windows.unanswered(window):
-                decisions += self._stop(
-                    channel, failure_orders(channel, "detector_failed", origin, "blocked_unavailable")
-                )
+                decisions += self._stop(channel, failure_orders(channel, "detector_failed", origin))
             else:
                 channel.unscanned = True
         marks: list[Mark] = []
@@ -193,7 +189,7 @@ class Shard:
             return
         counts.deltas += 1
         if channel.length + len(delta.text) > self._limits.channel_chars:
-            step.urgent += self._stop(channel, failure_orders(channel, "limit", step.origin, "blocked_unavailable"))
+            step.urgent += self._stop(channel, failure_orders(channel, "limit", step.origin))
             return
         had_gap = channel.gap_since
         fed = channel.accept(delta, self._limits, now)
@@ -233,7 +229,7 @@ class Shard:
             stream = self._add_stream(delta.stream, step.origin.producer, profile)
         channel = self._channel(stream, delta.channel, step.origin.frame.offset, now)
         if refused is not None:
-            step.urgent += self._stop(channel, failure_orders(channel, refused, step.origin, "blocked_unavailable"))
+            step.urgent += self._stop(channel, failure_orders(channel, refused, step.origin))
             return None
         return channel
 
@@ -312,7 +308,7 @@ class Shard:
                 records.append(flag(channel, finding, origin, would))
         return records
 
-    def _stop(self, channel: ChannelState, orders: Iterable[Order]) -> list[Order | Flag]:
+    def _stop(self, channel: ChannelState, orders: Iterable[Order | Flag]) -> list[Order | Flag]:
         stream = channel.stream
         stream.stopped = True
         self.ended.stop(stream.id, [c for c in stream.channels.values() if c.stored])
@@ -342,7 +338,7 @@ class Shard:
         if lost and channel.early and channel.stream.profile.on_context_lost == "open":
             self._go_on_unscanned(channel, step, now)
             return
-        step.urgent += self._stop(channel, failure_orders(channel, reason, step.origin, "blocked_unavailable"))
+        step.urgent += self._stop(channel, failure_orders(channel, reason, step.origin))
 
     def _go_on_unscanned(self, channel: ChannelState, step: Step, now: float) -> None:
         """The profile fails open: what came before the first delta at hand is passed, and recorded as not scanned."""

@@ -158,6 +158,8 @@ def build_app(settings: WorkerSettings, detectors: Detectors, metrics: Metrics) 
     async def checkpoints() -> None:
         while True:
             await asyncio.sleep(settings.checkpoint_every)
+            if not _reading(app):
+                raise RuntimeError("the consumer's thread has ended")
             if not app.rebalancing:
                 await pipeline.checkpoint(settings.max_reread, table.write, commit)
                 await pipeline.catch_up(await ends())
@@ -192,6 +194,13 @@ def build_app(settings: WorkerSettings, detectors: Detectors, metrics: Metrics) 
         pipeline.close()
 
     return app
+
+
+def _reading(app: faust.App) -> bool:
+    """Whether the thread that fetches is there. Faust goes on without it, and would never read again."""
+    consumer: Any = app.consumer
+    thread = consumer._thread._thread
+    return thread is None or thread.is_alive()
 
 
 async def _or_die(work: Coroutine[Any, Any, None]) -> None:

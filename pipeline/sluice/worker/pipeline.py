@@ -301,7 +301,7 @@ class Pipeline:
                 decision.order, decision.reason, decision.finding.risk if decision.finding else ""
             ).inc()
         elif isinstance(decision, Flag):
-            metrics.flags.labels(decision.finding.risk).inc()
+            metrics.flags.labels(decision.finding.risk if decision.finding else "").inc()
         elif decision.unscanned:
             metrics.unscanned.inc(len(decision.unscanned))
         return await self._sink.write(self._topics.decisions, partition, decision.producer.encode(), encode(decision))
