@@ -90,7 +90,7 @@ def _read(
         try:
             if size > _MAX_LINE_BYTES:
                 raise InputError(_too_long(size, "bytes"))
-            text = _decode(line).rstrip("\r\n")
+            text = _decode(line.rstrip(b"\r\n"))
             if text.strip():
                 yield _parse(text, str(number))
         except InputError as error:
