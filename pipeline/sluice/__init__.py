@@ -20,7 +20,7 @@ from sluice.errors import (
 )
 
 if TYPE_CHECKING:
-    from sluice.client import DeliveryGate, OrderListener, OutputPublisher, ReleasedReader
+    from sluice.client import DeliveryGate, ModerationClient, OrderListener, OutputPublisher, ReleasedReader
     from sluice.moderation.moderator import Moderation, Moderator
     from sluice.policy import Policy, Profile
 
@@ -31,6 +31,7 @@ __all__ = [
     "LimitError",
     "ModelError",
     "Moderation",
+    "ModerationClient",
     "Moderator",
     "OrderListener",
     "OutputPublisher",
@@ -48,6 +49,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "DeliveryGate": "sluice.client",
     "Moderation": "sluice.moderation.moderator",
+    "ModerationClient": "sluice.client",
     "Moderator": "sluice.moderation.moderator",
     "OrderListener": "sluice.client",
     "OutputPublisher": "sluice.client",
