@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from sluice.contract import Topics
+from sluice import ModerationClient
 from sluice.local import KafkaBroker
+from support.installation import Install
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -44,7 +45,7 @@ def test_the_readmes_console_shows_what_really_comes_out() -> None:
 
 
 def test_the_readmes_make_targets_exist() -> None:
-    for target in set(re.findall(r"\bmake ([a-z]+)\b", README)):
+    for target in set(re.findall(r"(?:^|`)make ([a-z]+)\b", README, re.MULTILINE)):
         result = subprocess.run(["make", "-n", target, "DATA=x"], capture_output=True, text=True, cwd=ROOT)
         assert result.returncode == 0, target
 
@@ -77,28 +78,11 @@ def test_the_readmes_service_commands(own_kafka: KafkaBroker, tmp_path: Path) ->
 
 @pytest.mark.kafka
 @pytest.mark.slow
-async def test_the_readmes_sdk_example(own_kafka: KafkaBroker, tmp_path: Path) -> None:
-    from sluice.cli.worker import worker_slots
-    from sluice.local import Supervisor, create_topics
-    from sluice.worker.table import changelog_topic
-
-    await create_topics(own_kafka, Topics(), changelog=changelog_topic("sluice"))
-    supervisor = Supervisor(worker_slots(1, tmp_path, bootstrap=own_kafka.bootstrap))
-    await asyncio.to_thread(supervisor.start)
-    try:
-        log = tmp_path / "worker-0.log"
-        async with asyncio.timeout(60):
-            while not (log.exists() and "is ready" in log.read_text()):
-                await asyncio.sleep(0.1)
-        example: dict[str, object] = {}
-        exec(compile(blocks(README, "python")[1], "README.md", "exec"), example)
-        from sluice import ModerationClient
-
-        answer = example["answer"]
-        async with ModerationClient(own_kafka.bootstrap, "readme") as client:
-            assert callable(answer)
-            assert await answer(client, ["今天", "天气", "很好。"]) == "今天天气很好。"
-            stopped = await answer(client, ["有冰", "毒现", "货，", "加我"] * 3)
-            assert stopped == "stopped: finding"
-    finally:
-        await asyncio.to_thread(supervisor.stop)
+async def test_the_readmes_sdk_example(own_kafka: KafkaBroker, install: Install) -> None:
+    await install(own_kafka, workers=1, prefix="")
+    example: dict[str, Any] = {}
+    exec(compile(blocks(README, "python")[1], "README.md", "exec"), example)
+    async with ModerationClient(own_kafka.bootstrap, "readme") as client:
+        assert await example["answer"](client, ["今天", "天气", "很好。"]) == "今天天气很好。"
+        stopped = await example["answer"](client, ["有冰", "毒现", "货，", "加我"] * 3)
+        assert stopped == "stopped: finding"

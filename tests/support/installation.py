@@ -51,23 +51,33 @@ Install = Callable[..., Awaitable[Installation]]
 
 @pytest.fixture
 async def install(tmp_path: Path) -> AsyncIterator[Install]:
-    """Starts installations: `await install(broker, workers=2, policy="…", lexicon="…", **worker options)`."""
+    """Starts installations: `await install(broker, workers=2, policy="…", lexicon="…", **worker options)`.
+
+    Each has topics of its own, unless `prefix` says otherwise.
+    """
     async with AsyncExitStack() as stack:
 
         async def start(
-            broker: Broker, *, workers: int = 2, policy: str = "", lexicon: str = "", **options: object
+            broker: Broker,
+            *,
+            workers: int = 2,
+            policy: str = "",
+            lexicon: str = "",
+            prefix: str | None = None,
+            **options: object,
         ) -> Installation:
-            return await stack.enter_async_context(_installed(broker, tmp_path, workers, policy, lexicon, options))
+            own = f"t{uuid.uuid4().hex[:8]}." if prefix is None else prefix
+            return await stack.enter_async_context(
+                _installed(broker, tmp_path / (own or "plain"), own, workers, policy, lexicon, options)
+            )
 
         yield start
 
 
 @asynccontextmanager
 async def _installed(
-    broker: Broker, folder: Path, workers: int, policy: str, lexicon: str, options: dict[str, object]
+    broker: Broker, folder: Path, prefix: str, workers: int, policy: str, lexicon: str, options: dict[str, object]
 ) -> AsyncIterator[Installation]:
-    prefix = f"t{uuid.uuid4().hex[:8]}."
-    folder = folder / prefix
     folder.mkdir()
     given: dict[str, object] = dict(options)
     if policy:

@@ -50,7 +50,7 @@ _OPTIONS = [
         help="Seconds without a heartbeat after which a worker's partitions go to another.",
     ),
     click.option("--topics-prefix", default="", help="In front of every topic name, e.g. `staging.`."),
-    click.option("--mock-broker", is_flag=True, hidden=True, help="The broker cannot create topics."),
+    click.option("--mock-broker", is_flag=True, hidden=True, help="The broker is librdkafka's mock."),
 ]
 
 
@@ -102,7 +102,7 @@ def worker(
             hash_key=key.encode() if key else None,
             metrics_port=metrics_port,
             session_timeout=session_timeout,
-            can_create_topics=not mock_broker,
+            mock_broker=mock_broker,
         )
     )
 

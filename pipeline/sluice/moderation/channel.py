@@ -51,6 +51,7 @@ class ChannelState:
         "final",
         "gap_since",
         "last_seen",
+        "length",
         "lexicon",
         "lexicon_cleared",
         "name",
@@ -79,6 +80,8 @@ class ChannelState:
         self.windows = windows
         self._cutter = UnitCutter(stream.profile.unit_chars)
         self.next_seq = 0
+        self.length = offset
+        """Characters read so far."""
         self.lexicon_cleared = offset
         self.announced = offset
         """Watermark in the last release that named this channel."""
@@ -101,11 +104,6 @@ class ChannelState:
         """Whether anything came since the table's entry was written."""
         self.stored = False
         """Whether the table holds an entry for this channel."""
-
-    @property
-    def length(self) -> int:
-        """Characters read so far."""
-        return self.lexicon.length
 
     @property
     def watermark(self) -> int:
@@ -161,6 +159,7 @@ class ChannelState:
         self.next_seq += 1
         self.final = final = delta.final
         text = delta.text
+        self.length += len(text)
         windows = self.windows
         if windows is None:
             self._read_lexicon(text, final, fed)
@@ -201,6 +200,7 @@ class ChannelState:
         """Go on from a `state()`."""
         self.next_seq, self.final = state["seq"], state["final"]
         self.lexicon.restore(state["lexicon"])
+        self.length = self.lexicon.length
         self.lexicon_cleared = state["lexicon_cleared"]
         if self.windows is not None and state["windows"] is not None:
             self.windows.restore(state["windows"], now)

@@ -8,6 +8,7 @@ with `acks=False`, and offsets are committed by the worker alone, at checkpoints
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import time
@@ -74,8 +75,9 @@ def build_app(settings: WorkerSettings, detectors: Detectors, metrics: Metrics) 
         web_enabled=False,
         topic_partitions=settings.partitions,
         topic_disable_leader=True,
-        topic_allow_declare=settings.can_create_topics,
-        consumer_group_instance_id=settings.slot,
+        topic_allow_declare=not settings.mock_broker,
+        # Static membership: a worker that comes back in its slot has its partitions at once, without a rebalance.
+        consumer_group_instance_id=None if settings.mock_broker else settings.slot,
         broker_session_timeout=settings.session_timeout,
         broker_heartbeat_interval=settings.session_timeout / 6,
         broker_request_timeout=max(30.0, settings.session_timeout * 2),
@@ -222,6 +224,8 @@ def run_worker(settings: WorkerSettings) -> None:
         InputError: policy, lexicon or model cannot be used; nothing was started.
     """
     detectors = load_detectors(settings)
+    # What is loaded now lives as long as the process; the collector need not look at it ever again.
+    gc.freeze()
     metrics = Metrics()
     if settings.metrics_port:
         start_http_server(settings.metrics_port, addr="127.0.0.1", registry=metrics.registry)

@@ -44,5 +44,5 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """After this a classifier call counts as not answered, and the profile's failure outcome holds."""
     session_timeout: float = 6.0
     """After this without a heartbeat the group gives the worker's partitions away. Kafka's own floor is 6 s."""
-    can_create_topics: bool = True
-    """False on the mock broker, which has no such call."""
+    mock_broker: bool = False
+    """The broker is librdkafka's mock: it cannot create topics and confuses static members that join together."""
