@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.contract import BadFrameError, Delta, Frame, Limits, encode, read_frame
+from sluice.contract import BadFrameError, Delta, Frame, Limits, encode, read_decision, read_frame
 
 LIMITS = Limits(delta_chars=50, frame_bytes=5_000, frame_deltas=10)
 
@@ -72,6 +73,7 @@ def test_unknown_fields_are_ignored() -> None:
         (b"", "not_json", "not JSON"),
         (b"[" * 100_000, "frame_too_large", "100000 bytes, the limit is 5000"),
         (b"[" * 4_000, "not_json", "not JSON"),
+        (b'{"v":1,"producer":"p","deltas":[],"x":' + b"[" * 4_000 + b"]" * 900 + b"}", "not_json", "not JSON"),
         (b'"\xff"', "not_utf8", "byte 1"),
         (b"[]", "field", "expected an object"),
         (raw(v=2), "version", "version 2 cannot be read"),
@@ -110,3 +112,11 @@ def test_bad_deltas(item: Any, reason: str, detail: str) -> None:
 
 def test_nul_is_a_character() -> None:
     assert read_frame(raw(good(text="a\x00b")), LIMITS).frame.deltas[0].text == "a\x00b"
+
+
+def test_values_nested_too_deep_are_refused_and_crash_nothing() -> None:
+    deep = b'{"v":1,"producer":"p","deltas":[],"x":' + b"[" * 200_000 + b"]" * 200_000 + b"}"
+    with pytest.raises(BadFrameError, match="not JSON"):
+        read_frame(deep, Limits())
+    with pytest.raises(msgspec.DecodeError):
+        read_decision(deep)

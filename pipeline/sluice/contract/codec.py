@@ -60,7 +60,10 @@ def read_decision(data: bytes) -> Decision:
     Raises:
         msgspec.DecodeError: not JSON, or not a decision.
     """
-    return _decision_decoder.decode(data)
+    try:
+        return _decision_decoder.decode(data)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(str(error)) from None
 
 
 def read_frame(data: bytes, limits: Limits) -> ReadFrame:
@@ -73,8 +76,8 @@ def read_frame(data: bytes, limits: Limits) -> ReadFrame:
         raise BadFrameError("frame_too_large", f"{len(data)} bytes, the limit is {limits.frame_bytes}")
     try:
         frame = _frame_decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        # UnicodeDecodeError: msgspec lets it through for bytes that are not UTF-8.
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # msgspec lets the last two through: for bytes that are not UTF-8, and for values nested too deep.
         return _take_apart(data, limits)
     if frame.v != VERSION:
         raise _version_error(frame.v, frame.producer)
