@@ -195,6 +195,9 @@ class Pipeline:
         future = asyncio.get_running_loop().run_in_executor(self._executor, scorer.score, texts)
         try:
             scores = await asyncio.wait_for(asyncio.shield(future), self._scoring_deadline)
+            # Neither is a score: a missing row, or a NaN, which is below every threshold.
+            if scores.shape != (len(texts), len(scorer.heads)) or not np.isfinite(scores).all():
+                raise ValueError(f"the classifier answered {scores.shape} for {len(texts)} texts, or not in numbers")
         except Exception:  # noqa: BLE001 - whatever a model raises, the profile's failure outcome holds
             self._metrics.scoring_failures.inc()
             # A call that hangs keeps its thread; until it comes back every further one counts as not answered.
@@ -204,6 +207,10 @@ class Pipeline:
         self._metrics.scoring.observe(time.perf_counter() - began)
         self._metrics.windows.inc(len(texts))
         return scores
+
+    async def drained(self) -> None:
+        """Wait until every frame that was taken is finished and its decisions are acknowledged."""
+        await self._queue.join()
 
     async def tick(self) -> None:
         """Let time pass: slow sentences, gaps. Call it about twenty times a second."""
@@ -232,7 +239,7 @@ class Pipeline:
                 for shard in self._shards.values():
                     for step in shard.expire(now=now, wall=wall):
                         await self._pass_on(shard, step, [])
-                await self._queue.join()
+                await self.drained()
                 now = time.monotonic()
                 plans = [
                     (

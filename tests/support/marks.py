@@ -1,0 +1,65 @@
+"""A small world for the core: a lexicon of a few terms, and a scorer that reads its scores off the text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from sluice.lexicon import Lexicon, Term
+from sluice.moderation.detector import Scorer
+from sluice.moderation.detectors import Detectors
+from sluice.policy import Policy
+
+__all__ = ["MarkHead", "MarkScorer", "mark_detectors"]
+
+POLICY = """
+version: 1
+profiles:
+  plain: {extends: default, unit_chars: 16, risks: {"*": {flag: 0.5, stop: 0.8}}}
+  lexicon: {extends: plain, detectors: [lexicon]}
+  prompt_delta: {extends: plain, release_unit: delta}
+  live: {extends: plain, mode: live}
+  watch: {extends: plain, mode: monitor}
+  open:
+    extends: plain
+    on_context_lost: open
+    risks:
+      {"*": {on_failure: open}, A.1: {on_failure: open}, A.2: {on_failure: open}, A.3: {on_failure: open},
+       A.4: {on_failure: open}}
+"""
+
+
+class MarkHead(msgspec.Struct, frozen=True):
+    name: str
+    risk: str
+    attribute: str = ""
+
+
+class MarkScorer:
+    """Scores by marks in the text: `坏` makes head one 0.9, `疑` makes it 0.6. A stand-in for speed; the real model
+    has its own tests and runs in the end-to-end ones."""
+
+    version = "marks-1"
+    heads: Sequence[MarkHead] = (MarkHead("bad", "A.4.c"), MarkHead("biased", "A.2.e", "gender"))
+
+    def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return np.array(
+            [[0.9 if "坏" in t else 0.6 if "疑" in t else 0.01, 0.85 if "偏" in t else 0.02] for t in texts],
+            dtype=np.float32,
+        ).reshape(len(texts), 2)
+
+
+def mark_detectors(scorer: Scorer | None = None) -> Detectors:
+    """Detectors of this small world."""
+    lexicon = Lexicon(
+        [
+            Term("赌博网", "A.1.h", 3, "t"),
+            Term("赌", "A.1.h", 1, "t"),
+            Term("大麻", "A.1.h", 2, "t", allow=("大麻烦",)),
+            Term("sm", "A.1.f", 2, "t", word=True),
+        ]
+    )
+    return Detectors(lexicon, scorer or MarkScorer(), Policy.parse(POLICY, "test.yaml"), hasher=str)

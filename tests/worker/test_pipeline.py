@@ -1,0 +1,241 @@
+"""The worker's two stages without Kafka: what is written when, and what may be committed after which failure."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sluice.contract import Decision, Delta, Frame, Limits, Order, Release, Topics, encode, read_decision
+from sluice.metrics import Metrics
+from sluice.moderation.detectors import Detectors
+from sluice.moderation.shard import Shard
+from sluice.worker.pipeline import Pipeline, Record
+from sluice.worker.sink import Written
+from support.drive import deltas_of
+from support.marks import MarkScorer, mark_detectors
+
+
+class MemorySink:
+    """Keeps what is written; can fail a write or hold back its acknowledgement."""
+
+    def __init__(self) -> None:
+        self.written: list[tuple[str, bytes]] = []
+        self.fail_on: bytes | None = None
+
+    async def write(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> Written:
+        future: Written = asyncio.get_running_loop().create_future()
+        if self.fail_on is not None and value is not None and self.fail_on in value:
+            future.set_exception(OSError("the broker refused it"))
+        else:
+            self.written.append((topic, value or b""))
+            future.set_result(None)
+        return future
+
+    def decisions(self) -> list[Decision]:
+        return [read_decision(value) for topic, value in self.written if topic.endswith("decisions")]
+
+    def orders(self) -> list[Order]:
+        return [d for d in self.decisions() if isinstance(d, Order)]
+
+
+class Bench:
+    """A pipeline, a log that it can read what was skipped from, and what was committed."""
+
+    def __init__(self, detectors: Detectors, scoring_deadline: float = 2.0) -> None:
+        self.sink = MemorySink()
+        self.log: list[bytes] = []
+        self.commits: list[dict[int, int]] = []
+        self.stored: list[tuple[bytes, bytes | None]] = []
+        self.metrics = Metrics()
+        self.pipeline = Pipeline(
+            detectors,
+            Limits(),
+            Topics(),
+            self.sink,
+            self.metrics,
+            new_shard=self._shard,
+            between=self._between,
+            scoring_deadline=scoring_deadline,
+        )
+        self._detectors = detectors
+
+    async def _shard(self, partition: int) -> Shard:
+        return Shard(partition, self._detectors, Limits())
+
+    async def _between(self, partition: int, start: int, end: int) -> AsyncIterator[Record]:
+        for offset in range(start, end):
+            yield Record(partition, offset, self.log[offset])
+
+    def add(self, *deltas: Delta) -> Record:
+        self.log.append(encode(Frame(1, "p", list(deltas), time.time())))
+        return Record(0, len(self.log) - 1, self.log[-1])
+
+    async def checkpoint(self, max_age: float = 0.0) -> None:
+        async def store(_partition: int, writes: list[tuple[bytes, bytes | None]]) -> None:
+            self.stored += writes
+
+        async def commit(offsets: dict[int, int]) -> bool:
+            self.commits.append(offsets)
+            return True
+
+        await self.pipeline.checkpoint(max_age, store, commit)
+
+
+@asynccontextmanager
+async def running(bench: Bench) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(bench.pipeline.run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        bench.pipeline.close()
+
+
+async def settle(bench: Bench) -> None:
+    """Wait until stage two has nothing left."""
+    await asyncio.wait_for(bench.pipeline.drained(), 10)
+
+
+async def test_frames_are_decided_and_then_committed() -> None:
+    bench = Bench(mark_detectors())
+    async with running(bench):
+        await bench.pipeline.take(
+            [bench.add(*deltas_of("s", ["好。", "坏人。"])), bench.add(*deltas_of("t", ["行。"]))]
+        )
+        await bench.checkpoint()
+    assert [o.order for o in bench.sink.orders()] == ["stop_generation", "stop_transmission"]
+    assert [r.frame.offset for r in bench.sink.decisions() if isinstance(r, Release)] == [0, 1]
+    assert bench.commits == [{0: 2}]
+
+
+async def test_nothing_is_committed_past_a_write_that_failed() -> None:
+    bench = Bench(mark_detectors())
+    bench.sink.fail_on = b'"frame":[0,1]'
+    async with running(bench) as task:
+        await bench.pipeline.take([bench.add(*deltas_of("a", ["好。"]))])
+        await settle(bench)
+        await bench.pipeline.take([bench.add(*deltas_of("b", ["好。"])), bench.add(*deltas_of("c", ["好。"]))])
+        with pytest.raises(OSError, match="refused"):
+            await asyncio.wait_for(task, 10)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(bench.checkpoint(), 0.3)
+    assert bench.commits == []
+
+
+class SlowScorer(MarkScorer):
+    """Answers only when it is let."""
+
+    def __init__(self) -> None:
+        self.let = threading.Event()
+        self.called = threading.Event()
+        self.calls = 0
+
+    def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.calls += 1
+        self.called.set()
+        self.let.wait(20)
+        return super().score(texts)
+
+
+async def test_an_order_of_the_lexicon_does_not_wait_for_the_classifier() -> None:
+    scorer = SlowScorer()
+    bench = Bench(mark_detectors(scorer), scoring_deadline=30)
+    async with running(bench):
+        await bench.pipeline.take([bench.add(*deltas_of("slow", ["一句话。"]))])
+        await asyncio.to_thread(scorer.called.wait, 10)
+        await bench.pipeline.take([bench.add(*deltas_of("bad", ["去赌博网"], final=False))])
+        assert {o.stream for o in bench.sink.orders()} == {"bad"}
+        assert not any(isinstance(d, Release) for d in bench.sink.decisions())
+        scorer.let.set()
+        await settle(bench)
+    assert [m.stream for d in bench.sink.decisions() if isinstance(d, Release) for m in d.marks] == ["slow"]
+
+
+async def test_a_classifier_that_hangs_blocks_and_later_calls_do_not_wait_for_it() -> None:
+    scorer = SlowScorer()
+    bench = Bench(mark_detectors(scorer), scoring_deadline=0.2)
+    async with running(bench):
+        for number in range(5):
+            await bench.pipeline.take([bench.add(*deltas_of(f"s{number}", ["一句话。"]))])
+            await settle(bench)
+        assert scorer.calls == 1
+        assert {(o.stream, o.reason, o.outcome) for o in bench.sink.orders()} == {
+            (f"s{number}", "detector_failed", "blocked_unavailable") for number in range(5)
+        }
+        scorer.let.set()
+        await asyncio.sleep(0.3)
+        await bench.pipeline.take([bench.add(*deltas_of("later", ["一句话。"]))])
+        await settle(bench)
+    last = [m.stream for d in bench.sink.decisions() if isinstance(d, Release) for m in d.marks]
+    assert last == ["later"]
+
+
+class FailingScorer(MarkScorer):
+    """Raises on one text, returns too few rows for another, and no number for a third."""
+
+    def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        if any("炸" in t for t in texts):
+            raise RuntimeError("no")
+        rows = super().score(texts)
+        if any("空" in t for t in texts):
+            rows[0, 0] = np.nan
+        return rows[:-1] if any("缺" in t for t in texts) else rows
+
+
+async def test_a_classifier_that_fails_costs_only_its_own_call() -> None:
+    bench = Bench(mark_detectors(FailingScorer()))
+    async with running(bench):
+        for stream, text in (("a", "好。"), ("b", "炸。"), ("c", "缺。"), ("n", "空。"), ("d", "好。")):
+            await bench.pipeline.take([bench.add(*deltas_of(stream, [text]))])
+            await settle(bench)
+    assert {(o.stream, o.reason) for o in bench.sink.orders()} == {(s, "detector_failed") for s in "bcn"}
+    released = [m.stream for d in bench.sink.decisions() if isinstance(d, Release) for m in d.marks]
+    assert released == ["a", "d"]
+
+
+async def test_records_that_the_source_skips_are_read_from_the_log() -> None:
+    bench = Bench(mark_detectors())
+    records = [bench.add(delta) for delta in deltas_of("s", ["一。", "二。", "三。", "四。"])]
+    async with running(bench):
+        await bench.pipeline.take([records[2]])
+        await settle(bench)
+        released = [m.offset for d in bench.sink.decisions() if isinstance(d, Release) for m in d.marks]
+        assert released == [2, 4, 6]
+        await bench.pipeline.take(records[:3])
+        assert bench.metrics.skipped_reads._value.get() == 1
+        # The last one is skipped too, and no later record shows it.
+        await bench.pipeline.catch_up({0: 4})
+        await bench.pipeline.catch_up({0: 4})
+        await settle(bench)
+    assert [m.offset for d in bench.sink.decisions() if isinstance(d, Release) for m in d.marks] == [2, 4, 6, 8]
+
+
+async def test_what_was_revoked_is_neither_decided_nor_committed() -> None:
+    scorer = SlowScorer()
+    bench = Bench(mark_detectors(scorer), scoring_deadline=30)
+    async with running(bench):
+        await bench.pipeline.take([bench.add(*deltas_of("s", ["坏人。"]))])
+        await asyncio.to_thread(scorer.called.wait, 10)
+        bench.pipeline.drop()
+        scorer.let.set()
+        await settle(bench)
+        await bench.checkpoint()
+    assert bench.sink.decisions() == [] and bench.commits == []
+
+
+async def test_unreadable_records_go_to_quarantine_and_are_passed_by_the_commit() -> None:
+    bench = Bench(mark_detectors())
+    bench.log.append(b"{no json")
+    async with running(bench):
+        await bench.pipeline.take([Record(0, 0, bench.log[0]), bench.add(*deltas_of("s", ["好。"]))])
+        await bench.checkpoint()
+    assert [topic for topic, _ in bench.sink.written] == ["moderation.quarantine", "moderation.decisions"]
+    assert bench.commits == [{0: 2}]
