@@ -32,9 +32,8 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from sluice.cli.worker import worker_slots
 from sluice.contract import Delta, Frame, FrameRef, Release, Topics, Versions, encode, read_decision
-from sluice.local import KafkaBroker, Slot, Supervisor, create_topics
+from sluice.local import KafkaBroker, Slot, Supervisor, create_topics, worker_slots
 from sluice.worker.table import changelog_topic
 
 ROOT = Path(__file__).resolve().parents[1]

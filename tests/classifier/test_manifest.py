@@ -112,10 +112,15 @@ def test_a_vocabulary_of_another_type(spoil: Spoil) -> None:
 
 
 def test_a_model_with_other_outputs_than_heads(spoil: Spoil, shipped: Path) -> None:
-    """Its metadata say what the manifest says, its output has another width."""
+    """Its metadata say what the manifest says, its output is one number a text."""
     proto = onnx.load(shipped / "model.onnx")
-    proto.graph.output[0].type.tensor_type.shape.dim[1].dim_param = "heads"
-    refuse(pin(spoil, "model", proto.SerializeToString()), "model.onnx", "one output")
+    del proto.graph.node[:], proto.graph.initializer[:]
+    axis = onnx.helper.make_tensor("axis", onnx.TensorProto.INT64, [1], [1])
+    proto.graph.initializer.append(axis)
+    proto.graph.node.append(onnx.helper.make_node("Cast", ["ids"], ["floats"], to=onnx.TensorProto.FLOAT))
+    proto.graph.node.append(onnx.helper.make_node("ReduceSum", ["floats", "axis"], ["scores"]))
+    proto.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 1
+    refuse(pin(spoil, "model", proto.SerializeToString()), "model.onnx", "one output", "[1]")
 
 
 def test_a_model_with_other_inputs(spoil: Spoil, shipped: Path) -> None:

@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from sluice.cli.worker import worker_slots
 from sluice.contract import Topics
-from sluice.local import Broker, MockBroker, Supervisor, create_topics
+from sluice.local import Broker, MockBroker, Supervisor, create_topics, worker_slots
 from sluice.worker.table import changelog_topic
 
 __all__ = ["Install", "Installation"]

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from sluice.local.processes import Slot
-
-__all__ = ["worker", "worker_slots", "workers"]
+__all__ = ["worker", "workers"]
 
 _OPTIONS = [
     click.option(
@@ -116,7 +112,7 @@ def worker(
 @click.option("--logs", type=click.Path(path_type=Path), default=Path(".sluice/workers"), show_default=True)
 def workers(count: int, metrics_port: int, logs: Path, **options: Any) -> None:
     """Run several workers and start each again at once when it dies. Ctrl-C or SIGTERM stops them all."""
-    from sluice.local.processes import Supervisor
+    from sluice.local import Supervisor, worker_slots
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -125,21 +121,3 @@ def workers(count: int, metrics_port: int, logs: Path, **options: Any) -> None:
         click.echo(f"{count} workers; logs in {logs}")
         while not stop.wait(0.5):
             supervisor.check()
-
-
-def worker_slots(count: int, logs: Path, metrics_port: int = 0, **options: Any) -> list[Slot]:
-    """Slots for a supervisor, each running `sluice worker`; `options` are its options by name."""
-    from sluice.local.processes import Slot
-
-    common: list[str] = []
-    for name, value in options.items():
-        if value is True:
-            common.append(f"--{name.replace('_', '-')}")
-        elif value not in (None, False, ""):
-            common += [f"--{name.replace('_', '-')}", str(value)]
-    slots = []
-    for slot in range(count):
-        port = ["--metrics-port", str(metrics_port + slot)] if metrics_port else []
-        command = [sys.executable, "-m", "sluice", "worker", *common, "--slot", str(slot), *port]
-        slots.append(Slot(f"worker-{slot}", command, logs / f"worker-{slot}.log"))
-    return slots

@@ -6,6 +6,7 @@ from sluice.local.kafka import KafkaBroker
 from sluice.local.mock import MockBroker
 from sluice.local.processes import Slot, Supervisor
 from sluice.local.topics import create_topics
+from sluice.local.workers import worker_slots
 
 __all__ = [
     "Broker",
@@ -16,4 +17,5 @@ __all__ = [
     "Supervisor",
     "choose_broker",
     "create_topics",
+    "worker_slots",
 ]
