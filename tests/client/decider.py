@@ -7,6 +7,7 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from sluice.contract import BadFrameError, Decision, Limits, Topics, encode, read_frame
@@ -77,7 +78,10 @@ class Decider:
                     await self._frame(tp.partition, record)
             for number, shard in self._shards.items():
                 for step in shard.tick(now=time.monotonic(), wall=time.time()):
-                    await self._write(number, [*step.urgent, *shard.finish(step, None, wall=time.time())])
+                    await self._write(
+                        number,
+                        [*step.urgent, *shard.finish(step, np.empty((0, 1), dtype=np.float32), wall=time.time())],
+                    )
 
     async def _frame(self, number: int, record: Any) -> None:
         try:
@@ -86,7 +90,9 @@ class Decider:
             return
         shard = self._shards[number]
         step = shard.begin(read.frame, record.offset, now=time.monotonic(), wall=time.time())
-        await self._write(number, [*step.urgent, *shard.finish(step, None, wall=time.time())])
+        await self._write(
+            number, [*step.urgent, *shard.finish(step, np.empty((0, 1), dtype=np.float32), wall=time.time())]
+        )
 
     async def _write(self, number: int, decisions: list[Decision]) -> None:
         self.seen += decisions

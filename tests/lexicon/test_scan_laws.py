@@ -145,6 +145,13 @@ def test_a_long_disguised_text_is_found_at_its_place() -> None:
     assert all(b >= a for a, b in pairwise(scan(list(text))[1]))
 
 
+def test_a_hit_far_from_the_end_of_a_disguised_delta_has_its_place() -> None:
+    text = "好" * 10 + "赌*博网" + "a*" * 200 + "Ａ" * 300
+    for parts in ([text], list(text)):
+        findings, _ = scan([*parts, ""])
+        assert [(f.start, f.end, f.matched) for f in findings if f.score == 1.0] == [(10, 14, "folded")]
+
+
 def test_an_empty_lexicon_clears_everything() -> None:
     state = LexiconScan(Lexicon([]), str)
     assert state.feed("赌博").cleared == 2

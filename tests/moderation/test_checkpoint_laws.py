@@ -76,7 +76,7 @@ def test_a_crash_at_any_moment_changes_nothing(
                 fresh = Driver(detectors)
                 fresh.log, fresh.now, fresh.decisions = disturbed.log, disturbed.now, disturbed.decisions
                 disturbed = fresh
-                restore(disturbed.shard, table, next_offset=committed, now=disturbed.now)
+                restore(disturbed.shard, table, committed=committed, now=disturbed.now)
                 for offset in range(committed, at):
                     disturbed.read(offset)
         if position < len(frames):
@@ -125,3 +125,83 @@ def test_an_unchanged_channel_is_not_written_again(detectors: Detectors) -> None
         plan = plan_checkpoint(d.shard, decided=d.offset, committed=0, now=d.now, max_age=2.0)
         assert len(plan.writes) == writes
         assert plan.commit == 1
+
+
+def saved(d: Driver, committed: int = 0, max_age: float = 0.0) -> dict[bytes, bytes]:
+    """The table after a checkpoint."""
+    plan = plan_checkpoint(d.shard, decided=d.offset, committed=committed, now=d.now, max_age=max_age)
+    return {key: value for key, value in plan.writes if value is not None}
+
+
+def reborn(d: Driver, detectors: Detectors, table: dict[bytes, bytes], committed: int) -> Driver:
+    """A new worker that has taken over, and read again what it must."""
+    fresh = Driver(detectors)
+    fresh.log, fresh.now = d.log, d.now
+    restore(fresh.shard, table, committed=committed, now=fresh.now)
+    for offset in range(fresh.shard.next_offset, len(d.log)):
+        fresh.read(offset)
+    return fresh
+
+
+def test_an_entry_that_a_paused_worker_wrote_too_late_does_no_harm(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    deltas = deltas_of("s", ["一。", "二。", "三。", "四。"], final=False)
+    other = deltas_of("t", ["甲。", "乙。"], final=False)
+    d.send(deltas[0])
+    stale = saved(d)
+    d.send(deltas[1], other[0])
+    d.send(deltas[2], other[1])
+    table = {**saved(d), **stale}  # the commit is at 3, and the entry of s says 1
+    fresh = reborn(d, detectors, table, committed=3)
+    assert fresh.send(deltas[3]) and fresh.watermark("s") == 8
+    assert not fresh.orders(fresh.wait(2.0))
+
+
+def test_a_gap_goes_on_to_be_waited_for_after_a_crash(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    first, _, third = deltas_of("s", ["一。", "二。", "三。"], profile="lexicon")
+    d.send(first)
+    d.send(third)
+    d.send(Delta("u", 0, 5, "不合", profile="lexicon"))
+    fresh = reborn(d, detectors, saved(d), committed=3)
+    assert {(o.stream, o.reason) for o in fresh.orders(fresh.wait(1.1))} == {("s", "gap"), ("u", "context_lost")}
+
+
+def test_a_classifier_that_a_new_policy_adds_begins_where_the_channel_is(detectors: Detectors) -> None:
+    import msgspec
+
+    d = Driver(detectors)
+    d.send(*deltas_of("s", ["一二三。"], profile="lexicon", final=False))
+    table = {
+        key: msgspec.json.encode({**msgspec.json.decode(value), "profile": "plain"}) for key, value in saved(d).items()
+    }
+    fresh = reborn(d, detectors, table, committed=1)
+    fresh.send(Delta("s", 1, 4, "很坏的。", final=True, profile="plain"))
+    finding = fresh.orders()[0].finding
+    assert finding is not None and (finding.start, finding.end) == (4, 8)
+
+
+def test_partitions_do_not_share_entries(detectors: Detectors) -> None:
+    keys = set()
+    for partition in (0, 1):
+        d = Driver(detectors)
+        d.shard.partition = partition
+        d.send(*deltas_of("same", ["好"], final=False))
+        keys |= set(saved(d))
+    assert len(keys) == 2
+
+
+def test_a_stream_forgotten_and_stopped_again_stays_in_the_table(detectors: Detectors) -> None:
+    from sluice.contract import Limits
+
+    d = Driver(detectors, Limits(ended_streams=1))
+    d.send(*deltas_of("a", ["赌博网"]))
+    table = saved(d)
+    d.send(*deltas_of("b", ["赌博网"]))
+    d.send(*deltas_of("a", ["赌博网"]))
+    for key, value in plan_checkpoint(d.shard, decided=d.offset, committed=0, now=0, max_age=2).writes:
+        table.pop(key, None)
+        if value is not None:
+            table[key] = value
+    fresh = reborn(d, detectors, table, committed=3)
+    assert fresh.shard.ended.is_stopped("a") and not fresh.shard.ended.is_stopped("b")

@@ -224,3 +224,80 @@ def test_nul_and_empty_deltas_are_text_like_any_other(detectors: Detectors) -> N
     d.send(*deltas_of("s", ["", "赌\x00", "", "博\x00网", ""]))
     finding = d.orders()[0].finding
     assert finding is not None and (finding.start, finding.end, finding.matched) == (0, 5, "folded")
+
+
+def test_a_repeat_near_the_limit_of_a_channel_is_only_a_repeat(detectors: Detectors) -> None:
+    d = Driver(detectors, Limits(channel_chars=5))
+    deltas = deltas_of("s", ["好。", "行。"], final=False)
+    d.send(*deltas)
+    d.send(*deltas)
+    assert not d.orders()
+
+
+def test_what_came_early_and_stands_behind_the_end_is_rejected(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    first, second = Delta("s", 0, 0, "好。", profile="plain"), Delta("s", 1, 2, "完。", final=True, profile="plain")
+    d.send(first, Delta("s", 2, 4, "后。", profile="plain"))
+    d.send(second)
+    assert [(r.reason, r.seq) for r in d.rejected] == [("after_final", 2)]
+    assert d.watermark("s") == 4 and not d.shard.streams
+
+
+def test_frames_begun_together_end_a_channel_once(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    frames = [
+        Frame(1, "p", [Delta("s", 0, 0, "好", profile="lexicon")]),
+        Frame(1, "p", [Delta("s", 1, 1, "", final=True, profile="lexicon")]),
+        Frame(1, "p", [Delta("s", 0, 0, "新", "reasoning", profile="lexicon")]),
+    ]
+    steps = [d.shard.begin(f, n, now=0.0, wall=0.0) for n, f in enumerate(frames[:2])]
+    d.finish(steps[0])
+    step = d.shard.begin(frames[2], 2, now=0.0, wall=0.0)
+    d.finish(steps[1])
+    d.finish(step)
+    assert "s" in d.shard.streams and d.watermark("s", "reasoning") == 1
+
+
+def test_a_streams_first_profile_holds_for_its_later_channels(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    d.send(*deltas_of("s", ["问。"], channel="prompt", profile="lexicon"))
+    d.send(*deltas_of("s", ["去赌博网"], profile="watch"))
+    assert {(o.stream, o.profile) for o in d.orders()} == {("s", "lexicon")}
+
+
+def test_a_stream_belongs_to_the_producer_that_began_it(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    first, second = deltas_of("s", ["好。", "行。"])
+    d.send(first, producer="a")
+    d.send(second, producer="b")
+    assert [r.reason for r in d.rejected] == ["foreign_stream"]
+    d.send(second, producer="a")
+    assert d.watermark("s") == 4 and not d.orders()
+
+
+def test_a_second_gap_has_a_wait_of_its_own(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    a, b, c, e, f = deltas_of("s", ["一。", "二。", "三。", "四。", "五。"])
+    d.send(a, c, f)
+    d.wait(0.8)
+    d.send(b)
+    assert d.orders(d.wait(0.8)) == []
+    d.send(e)
+    assert d.watermark("s") == 10 and not d.orders()
+
+
+def test_a_release_of_very_many_streams_is_cut_into_several(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    decisions = d.send(*(Delta(f"s{n}", 0, 0, "好。", final=True, profile="lexicon") for n in range(1_200)))
+    sizes = [len(r.marks) for r in decisions if isinstance(r, Release)]
+    assert sizes == [500, 500, 200]
+
+
+def test_text_passed_unscanned_is_said_to_be_until_its_end(detectors: Detectors) -> None:
+    d = Driver(detectors)
+    d.send(Delta("o", 3, 10, "后面的句子。还有", profile="open"))
+    d.wait(1.1)
+    d.send(Delta("o", 4, 18, "一句。", final=True, profile="open"))
+    said = [(m.offset, False) for r in d.decisions if isinstance(r, Release) for m in r.marks]
+    said += [(m.offset, True) for r in d.decisions if isinstance(r, Release) for m in r.unscanned]
+    assert sorted(said) == [(16, True), (21, False)]

@@ -34,6 +34,19 @@ def test_a_restored_cutter_goes_on(before: list[str], after: list[str], limit: i
     assert [first.cut(p) for p in after] == [second.cut(p) for p in after]
 
 
+@given(parts_of, parts_of, st.integers(3, 6))
+def test_a_cutter_restored_with_a_lower_limit_still_goes_forward(
+    before: list[str], after: list[str], limit: int
+) -> None:
+    first, second = UnitCutter(limit * 3), UnitCutter(limit)
+    for part in before:
+        first.cut(part)
+    second.restore(first.state())
+    for part in after:
+        ends = second.cut(part)
+        assert ends == sorted(set(ends)) and all(0 < end <= len(part) for end in ends)
+
+
 def test_sentences_of_both_languages() -> None:
     text = "你好。3.14 is pi. Dr Li said so! 好吗？是；对\n最后"
     ends = UnitCutter(120).cut(text)

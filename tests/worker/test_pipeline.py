@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -10,6 +11,8 @@ from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sluice.contract import Decision, Delta, Frame, Limits, Order, Release, Topics, encode, read_decision
@@ -62,12 +65,16 @@ class Bench:
             self.metrics,
             new_shard=self._shard,
             between=self._between,
+            store=self._store,
             scoring_deadline=scoring_deadline,
         )
         self._detectors = detectors
 
     async def _shard(self, partition: int) -> Shard:
         return Shard(partition, self._detectors, Limits())
+
+    async def _store(self, partition: int, writes: list[tuple[bytes, bytes | None]]) -> None:
+        self.stored += writes
 
     async def _between(self, partition: int, start: int, end: int) -> AsyncIterator[Record]:
         for offset in range(start, end):
@@ -78,14 +85,11 @@ class Bench:
         return Record(0, len(self.log) - 1, self.log[-1])
 
     async def checkpoint(self, max_age: float = 0.0) -> None:
-        async def store(_partition: int, writes: list[tuple[bytes, bytes | None]]) -> None:
-            self.stored += writes
-
         async def commit(offsets: dict[int, int]) -> bool:
             self.commits.append(offsets)
             return True
 
-        await self.pipeline.checkpoint(max_age, store, commit)
+        await self.pipeline.checkpoint(max_age, commit)
 
 
 @asynccontextmanager
@@ -212,8 +216,8 @@ async def test_records_that_the_source_skips_are_read_from_the_log() -> None:
         await bench.pipeline.take(records[:3])
         assert bench.metrics.skipped_reads._value.get() == 1
         # The last one is skipped too, and no later record shows it.
-        await bench.pipeline.catch_up({0: 4})
-        await bench.pipeline.catch_up({0: 4})
+        await bench.pipeline.catch_up({0: 4}, 0)
+        await bench.pipeline.catch_up({0: 4}, 0)
         await settle(bench)
     assert [m.offset for d in bench.sink.decisions() if isinstance(d, Release) for m in d.marks] == [2, 4, 6, 8]
 
@@ -239,3 +243,123 @@ async def test_unreadable_records_go_to_quarantine_and_are_passed_by_the_commit(
         await bench.checkpoint()
     assert [topic for topic, _ in bench.sink.written] == ["moderation.quarantine", "moderation.decisions"]
     assert bench.commits == [{0: 2}]
+
+
+json_like = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("\ud800"),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["v", "producer", "deltas", "stream", "seq", "text", "\ud800"]), inner)
+    ),
+    max_leaves=12,
+)
+frames = st.builds(
+    lambda fields, deltas: json.dumps({"v": 1, "producer": "p", "deltas": deltas, **fields}).encode(),
+    st.dictionaries(st.sampled_from(["v", "producer", "sent_at", "x"]), json_like, max_size=2),
+    st.lists(
+        st.builds(
+            lambda fields: {"stream": "s", "seq": 0, "start": 0, "text": "好", **fields},
+            st.dictionaries(
+                st.sampled_from(["stream", "seq", "start", "text", "channel", "final", "profile"]), json_like
+            ),
+        ),
+        max_size=3,
+    ),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(frames | st.binary(max_size=50), min_size=1, max_size=5))
+def test_no_bytes_whatever_stop_a_worker(values: list[bytes]) -> None:
+    async def run() -> None:
+        bench = Bench(mark_detectors())
+        async with running(bench):
+            bench.log = values
+            await bench.pipeline.take(Record(0, n, value) for n, value in enumerate(values))
+            await bench.pipeline.tick()
+            await bench.checkpoint()
+        for topic, value in bench.sink.written:
+            assert len(value) < 1_000_000
+            if topic.endswith("decisions"):
+                read_decision(value)
+        assert bench.commits == [] or set(bench.commits[0]) == {0}
+
+    asyncio.run(run())
+
+
+async def test_a_long_producer_id_is_cut_in_quarantine() -> None:
+    bench = Bench(mark_detectors())
+    bench.log = [
+        encode({"v": 9, "producer": "x" * 900_000}),
+        encode({"v": 1, "producer": "p", "deltas": [{"stream": "y" * 900_000}]}),
+    ]
+    async with running(bench):
+        await bench.pipeline.take(Record(0, n, value) for n, value in enumerate(bench.log))
+        await settle(bench)
+    assert [t for t, _ in bench.sink.written][:2] == ["moderation.quarantine"] * 2
+    assert all(len(value) < 200_000 for _, value in bench.sink.written)
+
+
+async def test_a_repeat_of_a_complete_stream_is_only_counted() -> None:
+    bench = Bench(mark_detectors())
+    delta = deltas_of("s", ["好。"])[0]
+    async with running(bench):
+        for _ in range(3):
+            await bench.pipeline.take([bench.add(delta)])
+            await bench.checkpoint()
+    assert bench.metrics.deltas.labels("repeat")._value.get() == 2
+    assert not bench.sink.orders()
+
+
+class UnhurriedScorer(MarkScorer):
+    """Takes a millisecond a text."""
+
+    def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        time.sleep(0.001 * len(texts))
+        return super().score(texts)
+
+
+async def test_a_backlog_becomes_latency_and_not_a_failure() -> None:
+    bench = Bench(mark_detectors(UnhurriedScorer()), scoring_deadline=0.5)
+    async with running(bench):
+        await bench.pipeline.take(
+            [
+                bench.add(*(Delta(f"s{n}-{i}", 0, 0, "好。", final=True, profile="plain") for i in range(20)))
+                for n in range(60)
+            ]
+        )
+        await settle(bench)
+    assert not bench.sink.orders()
+
+
+async def test_a_stop_that_the_log_cannot_repeat_is_in_the_table_before_its_order() -> None:
+    bench = Bench(mark_detectors())
+    seen: list[int] = []
+
+    async def store(_partition: int, writes: list[tuple[bytes, bytes | None]]) -> None:
+        seen.append(len(bench.sink.orders()))
+        bench.stored += writes
+
+    bench.pipeline._store = store
+    async with running(bench):
+        await bench.pipeline.take([bench.add(Delta("s", 0, 0, "好", profile="nobody"))])
+        await settle(bench)
+    assert seen == [0] and len(bench.sink.orders()) == 2
+    assert [key for key, _ in bench.stored] == [b'[0,"s",""]']
+
+
+async def test_what_is_taken_while_partitions_are_revoked_makes_no_shard() -> None:
+    scorer = SlowScorer()
+    bench = Bench(mark_detectors(scorer), scoring_deadline=30)
+    async with running(bench):
+        records = [bench.add(*deltas_of(f"s{n}", ["好。"])) for n in range(2_000)]
+        taking = asyncio.create_task(bench.pipeline.take(records))
+        await asyncio.to_thread(scorer.called.wait, 10)
+        await asyncio.sleep(0.05)
+        bench.pipeline.drop()
+        scorer.let.set()
+        await asyncio.wait_for(taking, 10)
+        await bench.pipeline.catch_up({0: 2_000}, 0)
+        await settle(bench)
+        await bench.checkpoint()
+    assert bench.sink.decisions() == [] and bench.commits == []

@@ -7,13 +7,14 @@ so that one bad delta costs its neighbours nothing.
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import msgspec
 
 from sluice.contract.decision import Decision
 from sluice.contract.frame import Delta, Frame
-from sluice.contract.limits import Limits
+from sluice.contract.limits import MAX_ID_CHARS, Limits
 
 __all__ = ["VERSION", "BadDelta", "BadFrameError", "ReadFrame", "encode", "read_decision", "read_frame"]
 
@@ -44,7 +45,7 @@ class BadFrameError(Exception):
     def __init__(self, reason: str, detail: str, producer: str = "") -> None:
         super().__init__(detail)
         self.reason = reason
-        self.producer = producer
+        self.producer = producer[:MAX_ID_CHARS]
 
 
 class ReadFrame(msgspec.Struct, frozen=True):
@@ -102,7 +103,7 @@ def _take_apart(data: bytes, limits: Limits) -> ReadFrame:
     if not isinstance(raw, dict):
         raise BadFrameError("field", f"$: expected an object, got {type(raw).__name__}")
     named = raw.get("producer")
-    producer = named if isinstance(named, str) and named.isprintable() else ""
+    producer = named if isinstance(named, str) and _encodable(named) else ""
     version = raw.get("v")
     if type(version) is int and version != VERSION:
         raise _version_error(version, producer)
@@ -111,6 +112,10 @@ def _take_apart(data: bytes, limits: Limits) -> ReadFrame:
         head = msgspec.convert({**raw, "deltas": []}, Frame)
     except (msgspec.ValidationError, UnicodeEncodeError) as error:
         raise BadFrameError("field", _without_values(error), producer) from None
+    if not producer:
+        raise BadFrameError("surrogate", "$.producer: a lone surrogate is no character")
+    if not math.isfinite(head.sent_at):
+        raise BadFrameError("field", "$.sent_at: not a finite number", producer)
     if not isinstance(deltas, list):
         raise BadFrameError("field", "$.deltas: expected an array", producer)
     if len(deltas) > limits.frame_deltas:
@@ -135,8 +140,8 @@ def _problem(item: Any, index: int, limits: Limits) -> BadDelta | None:
         return BadDelta(
             reason=reason,
             detail=f"{where}{detail}",
-            stream=stream if isinstance(stream, str) and _encodable(stream) else "",
-            seq=seq if type(seq) is int else None,
+            stream=stream[:MAX_ID_CHARS] if isinstance(stream, str) and _encodable(stream) else "",
+            seq=seq if type(seq) is int and abs(seq) < 1 << 63 else None,
             # Only the bounded first part: a 10 MB delta must not become a 10 MB quarantine record.
             payload=json.dumps(item, ensure_ascii=True)[: limits.quarantine_bytes].encode(),
         )
@@ -145,6 +150,8 @@ def _problem(item: Any, index: int, limits: Limits) -> BadDelta | None:
         delta = msgspec.convert(item, Delta)
     except msgspec.ValidationError as error:
         return bad("field", f": {_without_values(error)}")
+    except UnicodeEncodeError:  # in a name, or in a value that is one of a few words
+        return bad("surrogate", ": a lone surrogate is no character")
     if not _encodable(delta.text) or not _encodable(delta.stream) or not _encodable(delta.profile):
         return bad("surrogate", ": a lone surrogate is no character")
     if len(delta.text) > limits.delta_chars:

@@ -66,7 +66,9 @@ class LexiconScan:
         if self._waiting:
             held = min(held, self._waiting[0][0])
         self._tail = buffer[-lexicon.keep :]
-        return Verdict(cursor.origin(held), findings)
+        cleared = cursor.origin(held)
+        cursor.forget()
+        return Verdict(cleared, findings)
 
     def _match(self, folded: str, before: int) -> None:
         matches = self._matches

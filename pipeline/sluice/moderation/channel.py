@@ -35,6 +35,8 @@ class Fed(msgspec.Struct):
 
     findings: list[Finding]
     windows: list[Window]
+    beyond: list[Delta] = []
+    """Deltas that were kept for later and stand behind the channel's end."""
 
 
 class ChannelState:
@@ -59,7 +61,7 @@ class ChannelState:
         "open_windows",
         "stored",
         "stream",
-        "unscanned",
+        "unscanned_to",
         "windows",
     )
 
@@ -85,8 +87,8 @@ class ChannelState:
         self.lexicon_cleared = offset
         self.announced = offset
         """Watermark in the last release that named this channel."""
-        self.unscanned = False
-        """Text was passed although a detector did not answer, and no release has said so yet."""
+        self.unscanned_to = 0
+        """Text before it may have been passed although a detector did not answer."""
         self.final = False
         self.early: dict[int, Delta] = {}
         """Deltas that came before an earlier one, by seq."""
@@ -128,16 +130,20 @@ class ChannelState:
             return None
         fed = Fed([], [])
         self._read(delta, fed, now)
-        while self.early:
+        while self.early and not self.final:
             held = self.early.pop(self.next_seq, None)
             if held is None:
                 break
             self.early_chars -= len(held.text)
             if held.start != self.length:
+                self.gap_since = now
                 return fed
             self._read(held, fed, now)
-        if not self.early:
-            self.gap_since = None
+        if self.final and self.early:
+            fed.beyond = list(self.early.values())
+            self.early.clear()
+        # What is still missing is another delta than before, with a wait of its own.
+        self.gap_since = now if self.early else None
         return fed
 
     def _keep_early(self, delta: Delta, limits: Limits, now: float) -> None:
@@ -193,11 +199,13 @@ class ChannelState:
             "lexicon_cleared": self.lexicon_cleared,
             "windows": None if self.windows is None else self.windows.state(),
             "cutter": self._cutter.state(),
+            "gap": self.gap_since is not None,
+            "unscanned_to": self.unscanned_to,
             "early": [(d.seq, d.start, d.text, d.final) for d in self.early.values()],
         }
 
     def restore(self, state: dict[str, Any], now: float) -> None:
-        """Go on from a `state()`."""
+        """Go on from a `state()`, perhaps made under another version of the profile."""
         self.next_seq, self.final = state["seq"], state["final"]
         self.lexicon.restore(state["lexicon"])
         self.length = self.lexicon.length
@@ -205,8 +213,9 @@ class ChannelState:
         if self.windows is not None and state["windows"] is not None:
             self.windows.restore(state["windows"], now)
         self._cutter.restore(tuple(state["cutter"]))
+        self.unscanned_to = state["unscanned_to"]
+        self.gap_since = now if state["gap"] else None
         for seq, start, text, final in state["early"]:
             self.early[seq] = Delta(self.stream.id, seq, start, text, self.name, final)
             self.early_chars += len(text)
-            self.gap_since = now
         self.announced = self.watermark

@@ -8,7 +8,7 @@ older offset with the newer entries gives the same state: a channel skips what i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -17,16 +17,18 @@ from sluice.contract.frame import Channel
 from sluice.moderation.ended import EndedChannel, Key
 from sluice.moderation.shard import Shard
 
-__all__ = ["Checkpoint", "Entry", "plan_checkpoint", "restore"]
+__all__ = ["Checkpoint", "Entry", "plan_checkpoint", "restore", "stopped_entries"]
 
 
 class Entry(msgspec.Struct, omit_defaults=True):
-    """One value of the table. Its key is `[stream, channel]` in JSON; a stopped stream has an empty channel."""
+    """One value of the table. Its key is `[partition, stream, channel]` in JSON; of a stopped stream, no channel."""
 
     partition: int
     kind: Literal["stopped", "complete", "live"]
     next_seq: int = 0
     last: int = 0
+    upto: int = 0
+    """For a live channel: offset of the first frame that its state does not hold."""
     producer: str = ""
     profile: str = ""
     state: dict[str, Any] = {}
@@ -42,7 +44,7 @@ class Checkpoint(msgspec.Struct):
 
 
 _encode = msgspec.json.encode
-_key_decoder = msgspec.json.Decoder(tuple[str, str])
+_key_decoder = msgspec.json.Decoder(tuple[int, str, str])
 _entry_decoder = msgspec.json.Decoder(Entry)
 
 
@@ -58,10 +60,7 @@ def plan_checkpoint(shard: Shard, *, decided: int, committed: int, now: float, m
     """
     partition, ended = shard.partition, shard.ended
     writes: list[tuple[bytes, bytes | None]] = []
-    for stream, stored in ended.stopped.items():
-        if not stored:
-            writes.append((_key((stream, "")), _encode(Entry(partition, "stopped"))))
-            ended.stopped[stream] = True
+    writes += stopped_entries(shard, [stream for stream, stored in ended.stopped.items() if not stored])
     commit = decided + 1
     for live in shard.streams.values():
         for channel in live.channels.values():
@@ -70,11 +69,12 @@ def plan_checkpoint(shard: Shard, *, decided: int, committed: int, now: float, m
                     entry = Entry(
                         partition,
                         "live",
+                        upto=decided + 1,
                         producer=live.producer,
                         profile=live.profile.name,
                         state=channel.state(),
                     )
-                    writes.append((_key((live.id, channel.name)), _encode(entry)))
+                    writes.append((_key(partition, (live.id, channel.name)), _encode(entry)))
                     channel.changed, channel.stored = False, True
                 channel.anchor, channel.anchor_time = decided + 1, now
             commit = min(commit, channel.anchor)
@@ -86,29 +86,47 @@ def plan_checkpoint(shard: Shard, *, decided: int, committed: int, now: float, m
                 complete.stored = complete.marked = False
         elif not complete.marked and (complete.stored or complete.anchor < commit <= complete.last):
             # Without it, reading again from within the channel would look like a stream whose beginning is lost.
-            entry = Entry(partition, "complete", next_seq=complete.next_seq, last=complete.last)
-            writes.append((_key(key), _encode(entry)))
+            entry = Entry(
+                partition, "complete", next_seq=complete.next_seq, last=complete.last, profile=complete.profile
+            )
+            writes.append((_key(partition, key), _encode(entry)))
             complete.stored = complete.marked = True
-    writes += [(_key(key), None) for key in ended.obsolete if not _in_use(shard, key)]
+    writes += [(_key(partition, key), None) for key in ended.obsolete if not _in_use(shard, key)]
     ended.obsolete.clear()
     return Checkpoint(writes, commit)
 
 
-def restore(shard: Shard, entries: Mapping[bytes, bytes], *, next_offset: int, now: float) -> None:
-    """Bring a new shard to where the table's entries for its partition say; it reads on from `next_offset`."""
-    shard.begin_at(next_offset)
+def stopped_entries(shard: Shard, streams: Iterable[str]) -> list[tuple[bytes, bytes | None]]:
+    """What the table must hold so that these streams stay stopped; taken as written."""
+    value = _encode(Entry(shard.partition, "stopped"))
+    writes: list[tuple[bytes, bytes | None]] = []
+    for stream in streams:
+        writes.append((_key(shard.partition, (stream, "")), value))
+        shard.ended.stopped[stream] = True
+    return writes
+
+
+def restore(shard: Shard, entries: Mapping[bytes, bytes], *, committed: int, now: float) -> None:
+    """Bring a new shard to where the table's entries for its partition say.
+
+    It reads on from the commit, or from further back: a worker that was paused beyond its session may have written an
+    entry older than the commit after it woke. Then the frames before the commit are read for such channels alone.
+    """
     live: list[tuple[Key, Entry]] = []
     for key_bytes, value in entries.items():
         entry = _entry_decoder.decode(value)
         if entry.partition != shard.partition:
             continue
-        key = _key_decoder.decode(key_bytes)
+        _, *rest = _key_decoder.decode(key_bytes)
+        key = (rest[0], rest[1])
         if entry.kind == "stopped":
             shard.ended.stopped[key[0]] = True
         elif entry.kind == "complete":
-            shard.ended.add(key, EndedChannel(entry.next_seq, 0, entry.last, stored=True, marked=True))
+            complete = EndedChannel(entry.next_seq, entry.profile, 0, entry.last, stored=True, marked=True)
+            shard.ended.add(key, complete)
         else:
             live.append((key, entry))
+    shard.begin_at(min([committed, *(entry.upto for _, entry in live)]), committed)
     for (stream_id, name), entry in live:
         if shard.ended.is_stopped(stream_id):
             shard.ended.obsolete.add((stream_id, name))
@@ -120,11 +138,13 @@ def _channel(name: str) -> Channel:
     return msgspec.convert(name, Channel)  # type: ignore[no-any-return]
 
 
-def _key(key: Key) -> bytes:
-    return _encode(key)
+def _key(partition: int, key: Key) -> bytes:
+    return _encode((partition, *key))
 
 
 def _in_use(shard: Shard, key: Key) -> bool:
-    """Whether an entry marked for deletion has been written anew for a later channel of the same name."""
+    """Whether an entry marked for deletion has been written anew, for a later channel or stop of the same name."""
+    if not key[1]:
+        return shard.ended.is_stopped(key[0])
     stream = shard.streams.get(key[0])
     return stream is not None and key[1] in stream.channels and stream.channels[key[1]].stored

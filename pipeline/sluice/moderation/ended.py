@@ -18,6 +18,8 @@ class EndedChannel(msgspec.Struct):
     """A complete channel."""
 
     next_seq: int
+    profile: str
+    """Name of the profile that its stream began with."""
     anchor: int
     """Offset of the first frame that its state was built from (or the one after its last snapshot)."""
     last: int
@@ -37,6 +39,8 @@ class Ended:
         """Stream to whether the table says so; oldest first."""
         self.channels: dict[Key, EndedChannel] = {}
         """Oldest first."""
+        self.profiles: dict[str, str] = {}
+        """By stream with a complete channel: the profile that holds for its further ones; oldest first."""
         self.recent: dict[Key, EndedChannel] = {}
         """Those that frames which may be read again still belong to, or that the table holds an entry for."""
         self.obsolete: set[Key] = set()
@@ -63,11 +67,14 @@ class Ended:
     def finish(self, channel: ChannelState, last: int) -> None:
         """Remember a complete channel."""
         key = (channel.stream.id, channel.name)
-        self.add(key, EndedChannel(channel.next_seq, channel.anchor, last, channel.stored))
+        self.add(key, EndedChannel(channel.next_seq, channel.stream.profile.name, channel.anchor, last, channel.stored))
 
     def add(self, key: Key, ended: EndedChannel) -> None:
         """Remember a complete channel, as `finish` does."""
         self.channels[key] = self.recent[key] = ended
+        self.profiles[key[0]] = ended.profile
+        if len(self.profiles) > self._limit:
+            del self.profiles[next(iter(self.profiles))]
         if len(self.channels) > self._limit:
             oldest = next(iter(self.channels))
             self.recent.pop(oldest, None)

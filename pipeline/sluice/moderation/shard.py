@@ -28,6 +28,9 @@ from sluice.policy import Profile
 
 __all__ = ["Counts", "Shard", "Step"]
 
+_MARKS_AT_ONCE = 500
+"""Marks in one release; with the longest ids in four-byte characters that is 0.4 MB, below any broker's limit."""
+
 
 class Counts(msgspec.Struct):
     """What was met since the last time they were read; for metrics."""
@@ -70,6 +73,7 @@ class Shard:
         self._of_producer: Counter[str] = Counter()
         self._timed: set[ChannelState] = set()  # channels that the passing of time can change
         self._last_offset = -1
+        self._known_before = 0  # before this offset only channels that are known already are read
 
     def begin(self, frame: Frame, offset: int, *, now: float, wall: float) -> Step:
         """Read the deltas of a frame.
@@ -90,6 +94,8 @@ class Shard:
         """What the passing of time leads to: slow units to be scored, gaps that were waited for too long."""
         steps: dict[str, Step] = {}
         for channel in list(self._timed):
+            if channel.stream.stopped:
+                continue
             producer = channel.stream.producer
             expired = channel.gap_expired(now)
             window = None if expired or channel.windows is None else channel.windows.tick(now)
@@ -118,24 +124,26 @@ class Shard:
                 steps.append(step)
         return steps
 
-    def finish(self, step: Step, scores: NDArray[np.float32] | None, *, wall: float) -> list[Decision]:
-        """Take the scores of a step's windows, shape `(windows, heads)`; None: they were not scored.
+    def finish(self, step: Step, scores: NDArray[np.float32], *, wall: float) -> list[Decision]:
+        """Take the scores of a step's windows, shape `(windows, heads)`. A row with anything but numbers in it says
+        that the window was not scored.
 
-        Returns orders and flags first, then one release (for a step that only time caused: where it moved anything).
+        Returns orders and flags first, then the release (for a step that only time caused: where it moved anything).
         """
+        answered = [bool(row) for row in np.isfinite(scores).all(axis=1)]
         origin = msgspec.structs.replace(step.origin, decided_at=wall)
         decisions: list[Decision] = []
         for index, (channel, window) in enumerate(step.windows):
             channel.open_windows -= 1
             if channel.stream.stopped or channel.windows is None:
                 continue
-            if scores is not None:
+            if answered[index]:
                 verdict = channel.windows.scored(window, scores[index])
                 decisions += self._decide(channel, verdict.findings, origin)
             elif channel.windows.unanswered(window):
                 decisions += self._stop(channel, failure_orders(channel, "detector_failed", origin))
             else:
-                channel.unscanned = True
+                channel.unscanned_to = max(channel.unscanned_to, window.end)
         marks: list[Mark] = []
         unscanned: list[Mark] = []
         for channel in step.touched:
@@ -143,24 +151,27 @@ class Shard:
                 continue
             watermark = channel.watermark
             if watermark > channel.announced:
-                (unscanned if channel.unscanned else marks).append(Mark(channel.stream.id, channel.name, watermark))
+                kind = unscanned if channel.announced < channel.unscanned_to else marks
+                kind.append(Mark(channel.stream.id, channel.name, watermark))
                 channel.announced = watermark
-                channel.unscanned = False
             if channel.complete:
                 self._end(channel)
-        if (step.is_frame and not step.unread) or marks or unscanned:
+        while marks or unscanned or (step.is_frame and not step.unread):
             decisions.append(
                 Release(
                     v=VERSION,
                     producer=origin.producer,
                     frame=origin.frame,
-                    marks=marks,
+                    marks=marks[:_MARKS_AT_ONCE],
                     versions=origin.versions,
                     sent_at=origin.sent_at,
                     decided_at=wall,
-                    unscanned=unscanned,
+                    unscanned=unscanned[:_MARKS_AT_ONCE],
                 )
             )
+            marks, unscanned = marks[_MARKS_AT_ONCE:], unscanned[_MARKS_AT_ONCE:]
+            if not marks and not unscanned:
+                break
         return decisions
 
     def _step(self, producer: str, offset: int, sent_at: float, wall: float, *, is_frame: bool) -> Step:
@@ -172,8 +183,15 @@ class Shard:
     def _accept(self, delta: Delta, step: Step, now: float) -> None:
         counts = self.counts
         stream = self.streams.get(delta.stream)
+        if stream is not None and stream.producer != step.origin.producer:
+            step.rejected.append(self._rejected(delta, "foreign_stream", "the stream belongs to another producer"))
+            return
         channel = stream.channels.get(delta.channel) if stream is not None else None
         if channel is None:
+            if step.origin.frame.offset < self._known_before:
+                counts.deltas += 1
+                counts.repeats += 1
+                return
             if self.ended.is_stopped(delta.stream):
                 counts.after_stop += 1
                 return
@@ -188,7 +206,7 @@ class Shard:
             self._after_end(delta, channel.next_seq, step)
             return
         counts.deltas += 1
-        if channel.length + len(delta.text) > self._limits.channel_chars:
+        if delta.seq >= channel.next_seq and channel.length + len(delta.text) > self._limits.channel_chars:
             step.urgent += self._stop(channel, failure_orders(channel, "limit", step.origin))
             return
         had_gap = channel.gap_since
@@ -200,10 +218,13 @@ class Shard:
             counts.repeats += 1
         elif had_gap is None:
             counts.gaps += 1
+        if channel.gap_since is not None and not channel.stream.stopped:
             self._timed.add(channel)
 
     def _take(self, channel: ChannelState, fed: Fed, step: Step) -> None:
         step.touched.append(channel)
+        for delta in fed.beyond:
+            self._after_end(delta, channel.next_seq, step)
         if fed.findings:
             step.urgent += self._decide(channel, fed.findings, step.origin)
             if channel.stream.stopped:
@@ -218,7 +239,8 @@ class Shard:
         refused: Reason | None = None
         if stream is None:
             policy = self._detectors.policy
-            profile = policy.profiles.get(delta.profile)
+            name = self.ended.profiles.get(delta.stream, delta.profile)
+            profile = policy.profiles.get(name)
             if profile is None:
                 refused, profile = "unknown_profile", policy.profile("default")
             elif (
@@ -252,6 +274,11 @@ class Shard:
         """Offset of the next frame to be begun."""
         return self._last_offset + 1
 
+    @property
+    def committed(self) -> int:
+        """The commit that this shard was restored at."""
+        return self._known_before
+
     def skip(self, offset: int, *, wall: float) -> Step:
         """Go past a frame that cannot be read."""
         self._last_offset = offset
@@ -262,9 +289,11 @@ class Shard:
         counts, self.counts = self.counts, Counts()
         return counts
 
-    def begin_at(self, offset: int) -> None:
-        """The first frame will be the one at `offset`; what is adopted before it needs nothing older."""
+    def begin_at(self, offset: int, known_before: int = 0) -> None:
+        """The first frame will be the one at `offset`. Before `known_before` only channels that were adopted are read:
+        all others were decided and committed."""
         self._last_offset = offset - 1
+        self._known_before = known_before
 
     def adopt_stored(
         self, stream_id: str, name: Channel, producer: str, profile: str, state: dict[str, Any], now: float
@@ -280,7 +309,11 @@ class Shard:
             stream = self._add_stream(stream_id, producer, policy.profile("default") if found is None else found)
         channel = self._channel(stream, name, self._last_offset + 1, now)
         channel.restore(state, now)
+        if state["windows"] is None:  # the profile had no classifier then; if it has one now, it begins here
+            channel.windows = self._detectors.window_scan(stream.profile, channel.length)
         channel.stored, channel.changed = True, False
+        if channel.gap_since is not None:
+            self._timed.add(channel)
 
     def _add_stream(self, stream_id: str, producer: str, profile: Profile) -> StreamState:
         stream = self.streams[stream_id] = StreamState(stream_id, producer, profile)
@@ -289,11 +322,15 @@ class Shard:
 
     def _after_end(self, delta: Delta, next_seq: int, step: Step) -> None:
         if delta.seq < next_seq:
+            self.counts.deltas += 1
             self.counts.repeats += 1
             return
         detail = f"stream's channel {delta.channel} has ended before seq {next_seq}"
+        step.rejected.append(self._rejected(delta, "after_final", detail))
+
+    def _rejected(self, delta: Delta, reason: str, detail: str) -> BadDelta:
         payload = msgspec.json.encode(delta)[: self._limits.quarantine_bytes]
-        step.rejected.append(BadDelta("after_final", detail, delta.stream, delta.seq, payload))
+        return BadDelta(reason, detail, delta.stream, delta.seq, payload)
 
     def _decide(self, channel: ChannelState, findings: Sequence[Finding], origin: Origin) -> list[Order | Flag]:
         """Orders and flags for new findings. The first that stops the stream ends it."""
@@ -320,6 +357,8 @@ class Shard:
     def _end(self, channel: ChannelState) -> None:
         """A channel is complete; its stream is over when no other of its channels is live."""
         stream = channel.stream
+        if stream.channels.get(channel.name) is not channel:
+            return  # ended already, by an earlier step that it was in too
         self.ended.finish(channel, self._last_offset)
         self._timed.discard(channel)
         stream.channels.pop(channel.name, None)
@@ -327,7 +366,8 @@ class Shard:
             self._drop_stream(stream)
 
     def _drop_stream(self, stream: StreamState) -> None:
-        if self.streams.pop(stream.id, None) is not None:
+        if self.streams.get(stream.id) is stream:
+            del self.streams[stream.id]
             self._of_producer[stream.producer] -= 1
             if self._of_producer[stream.producer] <= 0:
                 del self._of_producer[stream.producer]
@@ -347,10 +387,12 @@ class Shard:
         renewed = self._channel(channel.stream, channel.name, channel.anchor, now, offset=early[0].start)
         renewed.next_seq = early[0].seq
         renewed.announced = 0
-        renewed.unscanned = True
+        renewed.unscanned_to = early[0].start
         for delta in early:
             fed = renewed.accept(delta, self._limits, now)
             if fed is not None:
                 self._take(renewed, fed, step)
             if renewed.stream.stopped:
                 return
+        if renewed.gap_since is not None:
+            self._timed.add(renewed)

@@ -106,9 +106,12 @@ class FoldCursor:
         else:
             self._push_resized(text)
         self.length += len(text)
+        return folded
+
+    def forget(self) -> None:
+        """Let go of what is older than `keep`. Not before the origins of what was pushed have been asked for."""
         if len(self._folded_at) > 64 or len(self._changed) > 256:
             self._forget()
-        return folded
 
     def origin(self, folded_offset: int) -> int:
         """Original offset of the character that the folded character came from.

@@ -53,5 +53,5 @@ class UnitCutter:
         return self._size, self._last
 
     def restore(self, state: tuple[int, str]) -> None:
-        """Go on from a `state()`."""
-        self._size, self._last = state
+        """Go on from a `state()`, perhaps of a cutter with a higher limit."""
+        self._size, self._last = min(state[0], self._limit - 1), state[1]

@@ -103,7 +103,7 @@ def build_app(settings: WorkerSettings, detectors: Detectors, metrics: Metrics) 
         entries = table.entries()
         log.info("partition %d goes on at offset %d; the table has %d entries", partition, offset, len(entries))
         shard = Shard(partition, detectors, settings.limits)
-        restore(shard, entries, next_offset=offset, now=time.monotonic())
+        restore(shard, entries, committed=offset, now=time.monotonic())
         return shard
 
     def read_between(partition: int, start: int, end: int) -> AsyncIterator[Record]:
@@ -118,6 +118,7 @@ def build_app(settings: WorkerSettings, detectors: Detectors, metrics: Metrics) 
         metrics,
         new_shard=new_shard,
         between=read_between,
+        store=table.write,
         scoring_deadline=settings.scoring_deadline,
     )
     outputs = app.topic(
@@ -163,8 +164,9 @@ def build_app(settings: WorkerSettings, detectors: Detectors, metrics: Metrics) 
             if not _reading(app):
                 raise RuntimeError("the consumer's thread has ended")
             if not app.rebalancing:
-                await pipeline.checkpoint(settings.max_reread, table.write, commit)
-                await pipeline.catch_up(await ends())
+                await pipeline.checkpoint(settings.max_reread, commit)
+                epoch = pipeline.epoch
+                await pipeline.catch_up(await ends(), epoch)
 
     async def ends() -> dict[int, int]:
         consumer: Any = app.consumer
@@ -186,7 +188,7 @@ def build_app(settings: WorkerSettings, detectors: Detectors, metrics: Metrics) 
         # A last checkpoint leaves the next owner nothing to read again.
         if not app.rebalancing and tasks:
             try:
-                await asyncio.wait_for(pipeline.checkpoint(0.0, table.write, commit), timeout=3.0)
+                await asyncio.wait_for(pipeline.checkpoint(0.0, commit), timeout=3.0)
             except Exception:  # noqa: BLE001 - without it more is read again, nothing is lost
                 log.warning("no last checkpoint: what was not committed will be read again")
         for task in tasks:

@@ -20,15 +20,20 @@ from numpy.typing import NDArray
 from sluice.contract import BadFrameError, Flag, Limits, Order, Quarantine, Release, Topics, encode, read_frame
 from sluice.contract.codec import VERSION, BadDelta
 from sluice.metrics import Metrics
-from sluice.moderation.checkpoint import plan_checkpoint
+from sluice.moderation.checkpoint import plan_checkpoint, stopped_entries
+from sluice.moderation.detector import Scorer
 from sluice.moderation.detectors import Detectors
 from sluice.moderation.shard import Shard, Step
 from sluice.worker.sink import Sink, Written
 
 __all__ = ["Pipeline", "Record"]
 
+Writes = list[tuple[bytes, bytes | None]]
+
 _QUEUED_FRAMES = 512
 """Frames between the stages; beyond it stage one waits, so overload becomes latency and not memory."""
+_TEXTS_AT_ONCE = 128
+"""Texts in one call of the classifier, so that its deadline is about a model that hangs and not about a backlog."""
 _FRAMES_AT_ONCE = 256
 """Frames that stage two finishes together, so that one call of the classifier serves them all."""
 
@@ -60,6 +65,7 @@ class Pipeline:
         *,
         new_shard: Callable[[int], Awaitable[Shard]],
         between: Callable[[int, int, int], AsyncIterator[Record]],
+        store: Callable[[int, Writes], Awaitable[None]],
         scoring_deadline: float,
     ) -> None:
         """Wire the stages up.
@@ -67,7 +73,8 @@ class Pipeline:
         Args:
             new_shard: makes the shard of a partition, restored from the table, reading on from the commit.
             between: reads the records of a partition from an offset up to another one.
-            scoring_deadline: seconds that one call of the classifier may take.
+            store: writes a partition's table entries and returns once they are acknowledged.
+            scoring_deadline: seconds that one call of the classifier may take; it gets 128 texts at most.
         """
         self._detectors = detectors
         self._limits = limits
@@ -76,6 +83,7 @@ class Pipeline:
         self._metrics = metrics
         self._new_shard = new_shard
         self._between = between
+        self._store = store
         self._scoring_deadline = scoring_deadline
         self._shards: dict[int, Shard] = {}
         self._decided: dict[int, int] = {}  # partition -> last frame whose decisions are all acknowledged
@@ -83,41 +91,54 @@ class Pipeline:
         self._seen: dict[int, int] = {}  # partition -> next offset at the last `catch_up`
         self._queue: asyncio.Queue[_Begun] = asyncio.Queue(_QUEUED_FRAMES)
         self._intake = asyncio.Lock()
+        self.epoch = 0
+        """Counts the times that all partitions were dropped; what was read before the last time is not ours."""
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="scorer")
         self._stuck: asyncio.Future[NDArray[np.float32]] | None = None
 
     async def take(self, records: Iterable[Record]) -> None:
         """Stage one. Records of a partition come in order of their offsets; one read already is skipped."""
+        epoch = self.epoch
         async with self._intake:
             for record in records:
-                shard = await self._shard(record.partition)
+                shard = await self._shard(record.partition, epoch)
+                if shard is None:
+                    return
                 if record.offset > shard.next_offset:
                     await self._read_skipped(shard, record.offset)
                 if record.offset >= shard.next_offset:
                     await self._begin(shard, record)
 
-    async def catch_up(self, ends: Mapping[int, int]) -> None:
+    async def catch_up(self, ends: Mapping[int, int], epoch: int) -> None:
         """Read what the source skipped at the end of the log, where no later record would show it. Call it about
         once a second.
 
         Args:
             ends: by partition assigned here, the offset that the next record will have.
+            epoch: `epoch` from before the ends were asked for.
         """
         async with self._intake:
             for partition, end in ends.items():
-                shard = await self._shard(partition)
+                shard = await self._shard(partition, epoch)
+                if shard is None:
+                    return
                 # Behind, and not moved since the last call: nothing is coming.
                 if shard.next_offset < end and self._seen.get(partition) == shard.next_offset:
                     await self._read_skipped(shard, end)
                 self._seen[partition] = shard.next_offset
 
-    async def _shard(self, partition: int) -> Shard:
+    async def _shard(self, partition: int, epoch: int) -> Shard | None:
+        """The partition's shard; None when the partitions were dropped since `epoch`."""
+        if epoch != self.epoch:
+            return None
         shard = self._shards.get(partition)
         if shard is None:
             shard = await self._new_shard(partition)
+            if epoch != self.epoch:
+                return None
             self._shards[partition] = shard
             self._decided[partition] = shard.next_offset - 1
-            self._committed[partition] = -1
+            self._committed[partition] = shard.committed
             self._metrics.partitions.set(len(self._shards))
         return shard
 
@@ -126,6 +147,8 @@ class Pipeline:
         self._metrics.skipped_reads.inc()
         async for missing in self._between(shard.partition, shard.next_offset, end):
             await self._begin(shard, missing)
+        if shard.next_offset < end:  # transaction markers, or records that retention has deleted
+            shard.begin_at(end, shard.committed)
 
     async def _begin(self, shard: Shard, record: Record) -> None:
         writing: list[Written] = []
@@ -143,7 +166,7 @@ class Pipeline:
         await self._pass_on(shard, step, writing)
 
     async def _pass_on(self, shard: Shard, step: Step, writing: list[Written]) -> None:
-        writing += [await self._write(shard.partition, decision) for decision in step.urgent]
+        writing += await self._write_all(shard, step.urgent)
         await self._queue.put(_Begun(shard, step, writing))
         self._metrics.queued_frames.set(self._queue.qsize())
 
@@ -159,20 +182,18 @@ class Pipeline:
                 queue.task_done()
 
     async def _finish(self, batch: Sequence[_Begun]) -> None:
-        texts = [window.text for begun in batch for _, window in begun.step.windows]
-        scores = await self._score(texts) if texts else None
+        scores = await self._score([window.text for begun in batch for _, window in begun.step.windows])
         writing: list[Written] = []
         at = 0
         for begun in batch:
             count = len(begun.step.windows)
-            part = None if scores is None else scores[at : at + count]
+            part = scores[at : at + count]
             at += count
             writing += begun.writing
             shard = begun.shard
             if self._shards.get(shard.partition) is not shard:
                 continue  # revoked meanwhile; its next owner decides these frames again
-            decisions = shard.finish(begun.step, part, wall=time.time())
-            writing += [await self._write(shard.partition, decision) for decision in decisions]
+            writing += await self._write_all(shard, shard.finish(begun.step, part, wall=time.time()))
         if writing:
             await asyncio.gather(*writing)
         wall = time.time()
@@ -186,20 +207,29 @@ class Pipeline:
             if step.origin.sent_at:
                 self._metrics.decision_latency.observe(max(0.0, wall - step.origin.sent_at))
 
-    async def _score(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
-        """Scores of the texts, or None when the classifier failed or did not answer in time."""
+    async def _score(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Scores, shape `(texts, heads)`; a row of NaN for each text that was not scored."""
         scorer = self._detectors.scorer
-        if scorer is None or (self._stuck is not None and not self._stuck.done()):
+        scores = np.full((len(texts), len(scorer.heads) if scorer is not None else 1), np.nan, dtype=np.float32)
+        if scorer is not None:
+            for start in range(0, len(texts), _TEXTS_AT_ONCE):
+                some = texts[start : start + _TEXTS_AT_ONCE]
+                found = await self._call(scorer, some)
+                if found is not None and found.shape == (len(some), scores.shape[1]):
+                    scores[start : start + len(some)] = found
+                else:
+                    self._metrics.scoring_failures.inc()
+        return scores
+
+    async def _call(self, scorer: Scorer, texts: Sequence[str]) -> NDArray[np.float32] | None:
+        """One call of the classifier; None when it failed or did not answer in time."""
+        if self._stuck is not None and not self._stuck.done():
             return None
         began = time.perf_counter()
         future = asyncio.get_running_loop().run_in_executor(self._executor, scorer.score, texts)
         try:
             scores = await asyncio.wait_for(asyncio.shield(future), self._scoring_deadline)
-            # Neither is a score: a missing row, or a NaN, which is below every threshold.
-            if scores.shape != (len(texts), len(scorer.heads)) or not np.isfinite(scores).all():
-                raise ValueError(f"the classifier answered {scores.shape} for {len(texts)} texts, or not in numbers")
         except Exception:  # noqa: BLE001 - whatever a model raises, the profile's failure outcome holds
-            self._metrics.scoring_failures.inc()
             # A call that hangs keeps its thread; until it comes back every further one counts as not answered.
             self._stuck = future
             future.add_done_callback(_retrieve)
@@ -223,14 +253,12 @@ class Pipeline:
     async def checkpoint(
         self,
         max_age: float,
-        store: Callable[[int, list[tuple[bytes, bytes | None]]], Awaitable[None]],
         commit: Callable[[dict[int, int]], Awaitable[bool]],
     ) -> None:
         """Write what a new owner could not rebuild from the log, then move the commit.
 
         Args:
             max_age: seconds of log that may have to be read again.
-            store: writes a partition's table entries and returns once they are acknowledged.
             commit: commits offsets by partition; False when they are not this worker's any more.
         """
         with self._metrics.checkpoint.time():
@@ -257,7 +285,7 @@ class Pipeline:
                 self._count(shard for shard, _ in plans)
             for shard, plan in plans:
                 if plan.writes and self._shards.get(shard.partition) is shard:
-                    await store(shard.partition, plan.writes)
+                    await self._store(shard.partition, plan.writes)
                     self._metrics.table_writes.inc(len(plan.writes))
             moved = {
                 shard.partition: plan.commit
@@ -271,6 +299,7 @@ class Pipeline:
 
     def drop(self) -> None:
         """Forget all partitions: they were revoked. What comes next is read from the commit and the table."""
+        self.epoch += 1
         self._shards.clear()
         self._decided.clear()
         self._committed.clear()
@@ -301,6 +330,14 @@ class Pipeline:
             self._topics.quarantine, record.partition, producer.encode() or None, encode(quarantine)
         )
 
+    async def _write_all(self, shard: Shard, decisions: Sequence[Release | Order | Flag]) -> list[Written]:
+        """Write decisions. A stop that reading the log again would not repeat, because time or an outage caused it, is
+        first put into the table."""
+        lasting = {d.stream for d in decisions if isinstance(d, Order) and d.reason != "finding"}
+        if lasting:
+            await self._store(shard.partition, stopped_entries(shard, lasting))
+        return [await self._write(shard.partition, decision) for decision in decisions]
+
     async def _write(self, partition: int, decision: Release | Order | Flag) -> Written:
         metrics = self._metrics
         if isinstance(decision, Order):
@@ -317,7 +354,7 @@ class Pipeline:
         streams = 0
         for shard in shards:
             counts = shard.take_counts()
-            self._metrics.deltas.labels("read").inc(counts.deltas - counts.repeats)
+            self._metrics.deltas.labels("read").inc(max(0, counts.deltas - counts.repeats))
             self._metrics.deltas.labels("repeat").inc(counts.repeats)
             self._metrics.deltas.labels("after_stop").inc(counts.after_stop)
             self._metrics.characters.inc(counts.characters)

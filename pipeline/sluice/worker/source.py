@@ -19,7 +19,7 @@ from sluice.worker.pipeline import Record
 
 __all__ = ["SeekingApp", "between"]
 
-_READ_SECONDS = 10.0
+_SILENT_READS = 4
 
 
 class _Thread(driver.AIOKafkaConsumerThread):
@@ -63,11 +63,14 @@ async def between(bootstrap: str, topic: str, partition: int, start: int, end: i
     try:
         consumer.assign([place])
         consumer.seek(place, start)
-        # The record at `end` exists, so waiting for the position to pass it is bounded by the broker's answer.
-        while await consumer.position(place) < end:
-            fetched = await consumer.getmany(place, timeout_ms=int(_READ_SECONDS * 1000))
+        silent = 0
+        while silent < _SILENT_READS and await consumer.position(place) < end:
+            fetched = await consumer.getmany(place, timeout_ms=500)
             if not fetched:
-                raise TimeoutError(f"partition {partition} could not be read from offset {start}")
+                # Nothing there up to `end`, or a broker that is slow: it is asked again before that is believed.
+                silent += 1
+                continue
+            silent = 0
             for record in fetched[place]:
                 if record.offset >= end:
                     return
