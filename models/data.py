@@ -2,7 +2,8 @@
 
 A text is labelled 1 or 0 for some heads and left open for the rest; a head learns only from texts that are labelled
 for it. The sets are third-party data and are read from the folder that the caller names; the project's own texts are
-in `texts/`; English prose comes with Python. A set that is not there is an error: a model trained on less than its card says would be another model.
+in `texts/`, and some English prose comes with Python. A set that is not there is an error: a model trained on less than
+its card says would be another model.
 """
 
 from __future__ import annotations

@@ -3,66 +3,17 @@
 from __future__ import annotations
 
 import json
-import random
 from pathlib import Path
 
 import msgspec
 import pytest
+from demo_runs import CLEAN, CRISIS, DRUGS, VERSIONS, order, release, released, run_of, stopped, summary_of
 
-from sluice.contract import Finding, Flag, FrameRef, Mark, Order, Release, Versions
+from sluice.contract import Finding, Flag, FrameRef
 from sluice.demo.measure import Meter, Percentiles, percentiles
-from sluice.demo.scripts import Script, load_scripts
-from sluice.demo.show import Show
-from sluice.demo.stage import WorkerReport
 from sluice.demo.stream import StreamRun
-from sluice.demo.summary import Summary, problem_of, summarize, write
-from sluice.local import MockBroker
-
-SCRIPTS = {script.id: script for script in load_scripts()}
-CLEAN, DRUGS, CRISIS = SCRIPTS["cook-zh"], SCRIPTS["drugs-zh"], SCRIPTS["crisis-zh"]
-VERSIONS = Versions("l1", "m1", "p1")
-
-
-def order(kind: str = "stop_transmission", risk: str = "A.1.h", source: str = "lexicon", **more: object) -> Order:
-    fields = {
-        "v": 1,
-        "id": f"{kind}-{risk}",
-        "order": kind,
-        "producer": "p",
-        "stream": "s",
-        "channel": "answer",
-        "profile": "default",
-        "outcome": "blocked",
-        "reason": "finding",
-        "watermark": 0,
-        "frame": FrameRef(0, 1),
-        "versions": VERSIONS,
-        "sent_at": 1.0,
-        "decided_at": 1.0,
-        "finding": {"risk": risk, "source": source, "rule": "r-1", "score": 1.0, "start": 70, "end": 76},
-        **more,
-    }
-    return msgspec.convert(fields, Order)
-
-
-def release(offset: int, sent_at: float) -> Release:
-    return Release(1, "p", FrameRef(0, offset), [Mark("s", "answer", 5)], VERSIONS, sent_at, 1.0)
-
-
-def run_of(script: Script, state: str, **attributes: object) -> StreamRun:
-    run = StreamRun(f"{script.id}.1", script, random.Random(1))
-    run.state = state  # type: ignore[assignment]
-    for name, value in attributes.items():
-        setattr(run, name, value)
-    return run
-
-
-def stopped(script: Script, by: Order, **attributes: object) -> StreamRun:
-    return run_of(script, "stopped", order=by, completed_at=10.0, carried_out_at=10.025, **attributes)
-
-
-def released(script: Script) -> StreamRun:
-    return run_of(script, "released", shown=dict(script.channels))
+from sluice.demo.summary import Summary, problem_of, write
+from sluice.errors import InputError
 
 
 def test_percentiles_are_values_that_were_measured() -> None:
@@ -112,12 +63,6 @@ def test_a_stream_is_judged_by_its_script(run: StreamRun, words: str | None) -> 
     assert problem is None if words is None else problem is not None and words in problem
 
 
-def summary_of(*runs: StreamRun, problems: tuple[str, ...] = ()) -> Summary:
-    show = Show(list(SCRIPTS.values()), 10, 1)
-    show.runs.extend(runs)
-    return summarize(show, MockBroker(), [WorkerReport("worker-0", 5, 0)], 1, problems)
-
-
 def test_leaks_are_counted_from_where_the_script_says() -> None:
     assert DRUGS.violation is not None
     text = dict(DRUGS.channels)["answer"]
@@ -154,6 +99,16 @@ def test_the_summary_counts_and_has_every_key(tmp_path: Path) -> None:
     assert set(written["publish_to_stop_ms"]) == {"p50", "p99"}
     assert written["durable"] is False
     assert msgspec.convert(written, Summary) == found
+
+
+def test_a_summary_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file"):
+        write(summary_of(released(CLEAN)), tmp_path / "file" / "demo.json")
+    (tmp_path / "demo.json").mkdir()
+    with pytest.raises(InputError, match=r"demo\.json"):
+        write(summary_of(released(CLEAN)), tmp_path / "demo.json")
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "demo.json"}
 
 
 def test_known_problems_come_first() -> None:

@@ -12,11 +12,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from demo_runs import CLEAN, CRISIS, DRUGS, SCRIPTS, order, released, run_of, stopped, summary_of
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
-from test_demo_measure import CLEAN, CRISIS, DRUGS, SCRIPTS, order, released, run_of, stopped, summary_of
 
 from sluice.demo.closing import closing
 from sluice.demo.present import LiveView, PlainLines, choose_view

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import msgspec
+import numpy as np
 
 from sluice.contract import Decision, Delta, Flag, Frame, Limits, Order, Release
 from sluice.contract.codec import BadDelta
@@ -53,9 +54,11 @@ class Driver:
     def finish(self, step: Step, *, answered: bool = True) -> list[Decision]:
         """Score a step's windows and take what comes of it."""
         self.rejected += step.rejected
-        scores = None
-        if answered and self.detectors.scorer is not None:
-            scores = self.detectors.scorer.score([w.text for _, w in step.windows])
+        scorer = self.detectors.scorer
+        assert scorer is not None
+        scores = scorer.score([w.text for _, w in step.windows])
+        if not answered:
+            scores[:] = np.nan
         got: list[Decision] = [*step.urgent, *self.shard.finish(step, scores, wall=self.now)]
         self.decisions += got
         return got

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+
+from sluice.errors import InputError
 
 __all__ = ["worker", "workers"]
 
@@ -80,27 +83,31 @@ def worker(
     in decisions; without it they compare only within one process.
     """
     from sluice.contract.topics import Topics
+    from sluice.local import EXIT_CONFIG
     from sluice.worker.app import run_worker
     from sluice.worker.settings import WorkerSettings
 
     key = os.environ.get("SLUICE_HASH_KEY")
-    run_worker(
-        WorkerSettings(
-            bootstrap=bootstrap,
-            slot=f"{app_id}-{slot}",
-            app_id=app_id,
-            topics=Topics.prefixed(topics_prefix),
-            partitions=partitions,
-            policy=policy,
-            lexicon=lexicon,
-            model=model,
-            detectors=tuple(name.strip() for name in detectors.split(",")),
-            hash_key=key.encode() if key else None,
-            metrics_port=metrics_port,
-            session_timeout=session_timeout,
-            mock_broker=mock_broker,
-        )
+    settings = WorkerSettings(
+        bootstrap=bootstrap,
+        slot=f"{app_id}-{slot}",
+        app_id=app_id,
+        topics=Topics.prefixed(topics_prefix),
+        partitions=partitions,
+        policy=policy,
+        lexicon=lexicon,
+        model=model,
+        detectors=tuple(name.strip() for name in detectors.split(",")),
+        hash_key=key.encode() if key else None,
+        metrics_port=metrics_port,
+        session_timeout=session_timeout,
+        mock_broker=mock_broker,
     )
+    try:
+        run_worker(settings)
+    except InputError as error:
+        click.echo(f"sluice: {error}", err=True)
+        sys.exit(EXIT_CONFIG)
 
 
 @click.command()

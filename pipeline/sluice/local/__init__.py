@@ -2,13 +2,15 @@
 
 from sluice.local.broker import Broker, ExternalBroker
 from sluice.local.choose import choose_broker
+from sluice.local.cleanup import delete_topics
 from sluice.local.kafka import KafkaBroker
 from sluice.local.mock import MockBroker
-from sluice.local.processes import Slot, Supervisor
+from sluice.local.processes import EXIT_CONFIG, Slot, Supervisor
 from sluice.local.topics import create_topics
 from sluice.local.workers import worker_slots
 
 __all__ = [
+    "EXIT_CONFIG",
     "Broker",
     "ExternalBroker",
     "KafkaBroker",
@@ -17,5 +19,6 @@ __all__ = [
     "Supervisor",
     "choose_broker",
     "create_topics",
+    "delete_topics",
     "worker_slots",
 ]

@@ -17,12 +17,14 @@ from typing import Self
 from sluice.errors import UnavailableError
 from sluice.local.children import Child, tail
 
-__all__ = ["Slot", "Supervisor"]
+__all__ = ["EXIT_CONFIG", "Slot", "Supervisor"]
 
 QUICK_SECONDS = 5.0
 """A child that lived shorter than this died quickly; a longer life clears the count."""
 FREE_RESTARTS = 3
 """So many quick deaths in a row are answered at once; from then on with a pause, 0.5 s and doubling."""
+EXIT_CONFIG = 78
+"""A child that ends so (EX_CONFIG of sysexits.h) says that its settings are wrong: it is given up at once."""
 MAX_QUICK_DEATHS = 6
 """So many in a row are a defect that restarting does not mend: the slot is given up."""
 
@@ -146,6 +148,9 @@ class Supervisor:
             born = time.monotonic()
             status = child.wait()
             if self._stopping.is_set():
+                return
+            if status == EXIT_CONFIG:
+                self._give_up(slot, "does not start with these settings")
                 return
             quick = quick + 1 if time.monotonic() - born < QUICK_SECONDS else 0
             if quick >= MAX_QUICK_DEATHS:

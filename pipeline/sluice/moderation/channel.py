@@ -47,7 +47,6 @@ class ChannelState:
         "anchor",
         "anchor_time",
         "announced",
-        "changed",
         "early",
         "early_chars",
         "final",
@@ -102,8 +101,6 @@ class ChannelState:
         self.anchor_time = anchor_time
         self.last_seen = anchor_time
         """When the last delta came."""
-        self.changed = True
-        """Whether anything came since the table's entry was written."""
         self.stored = False
         """Whether the table holds an entry for this channel."""
 
@@ -124,7 +121,6 @@ class ChannelState:
         self.last_seen = now
         if delta.seq < self.next_seq:
             return None
-        self.changed = True
         if delta.seq != self.next_seq or delta.start != self.length:
             self._keep_early(delta, limits, now)
             return None

@@ -65,17 +65,17 @@ def plan_checkpoint(shard: Shard, *, decided: int, committed: int, now: float, m
     for live in shard.streams.values():
         for channel in live.channels.values():
             if now - channel.anchor_time >= max_age / 2:
-                if channel.changed:
-                    entry = Entry(
-                        partition,
-                        "live",
-                        upto=decided + 1,
-                        producer=live.producer,
-                        profile=live.profile.name,
-                        state=channel.state(),
-                    )
-                    writes.append((_key(partition, (live.id, channel.name)), _encode(entry)))
-                    channel.changed, channel.stored = False, True
+                # Also when nothing came since: reading on begins at the oldest entry.
+                entry = Entry(
+                    partition,
+                    "live",
+                    upto=decided + 1,
+                    producer=live.producer,
+                    profile=live.profile.name,
+                    state=channel.state(),
+                )
+                writes.append((_key(partition, (live.id, channel.name)), _encode(entry)))
+                channel.stored = True
                 channel.anchor, channel.anchor_time = decided + 1, now
             commit = min(commit, channel.anchor)
     for key, complete in list(ended.recent.items()):

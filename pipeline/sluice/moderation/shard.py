@@ -130,14 +130,14 @@ class Shard:
 
         Returns orders and flags first, then the release (for a step that only time caused: where it moved anything).
         """
-        answered = [bool(row) for row in np.isfinite(scores).all(axis=1)]
+        unanswered = {int(row) for row in np.argwhere(~np.isfinite(scores))[:, 0]}
         origin = msgspec.structs.replace(step.origin, decided_at=wall)
         decisions: list[Decision] = []
         for index, (channel, window) in enumerate(step.windows):
             channel.open_windows -= 1
             if channel.stream.stopped or channel.windows is None:
                 continue
-            if answered[index]:
+            if index not in unanswered:
                 verdict = channel.windows.scored(window, scores[index])
                 decisions += self._decide(channel, verdict.findings, origin)
             elif channel.windows.unanswered(window):
@@ -311,7 +311,7 @@ class Shard:
         channel.restore(state, now)
         if state["windows"] is None:  # the profile had no classifier then; if it has one now, it begins here
             channel.windows = self._detectors.window_scan(stream.profile, channel.length)
-        channel.stored, channel.changed = True, False
+        channel.stored = True
         if channel.gap_since is not None:
             self._timed.add(channel)
 

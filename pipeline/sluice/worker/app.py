@@ -161,8 +161,7 @@ def build_app(settings: WorkerSettings, detectors: Detectors, metrics: Metrics) 
     async def checkpoints() -> None:
         while True:
             await asyncio.sleep(settings.checkpoint_every)
-            if not _reading(app):
-                raise RuntimeError("the consumer's thread has ended")
+            _check_reading(app)
             if not app.rebalancing:
                 await pipeline.checkpoint(settings.max_reread, commit)
                 epoch = pipeline.epoch
@@ -200,11 +199,22 @@ def build_app(settings: WorkerSettings, detectors: Detectors, metrics: Metrics) 
     return app
 
 
-def _reading(app: faust.App) -> bool:
-    """Whether the thread that fetches is there. Faust goes on without it, and would never read again."""
-    consumer: Any = app.consumer
-    thread = consumer._thread._thread
-    return thread is None or thread.is_alive()
+def _check_reading(app: faust.App) -> None:
+    """Whether frames can still come. Faust goes on without the thread that fetches; and an error of the group that
+    aiokafka keeps for the next fetch is never seen, because without partitions Faust fetches nothing.
+
+    Raises:
+        RuntimeError: none would ever come again.
+    """
+    owner: Any = app.consumer
+    thread = owner._thread
+    if thread._thread is not None and not thread._thread.is_alive():
+        raise RuntimeError("the consumer's thread has ended")
+    coordinator = getattr(thread._consumer, "_coordinator", None)
+    error = getattr(coordinator, "_pending_exception", None)
+    task = getattr(coordinator, "_coordination_task", None)
+    if error is not None or (task is not None and task.done()):
+        raise RuntimeError(f"the consumer has left its group: {error!r}")
 
 
 async def _or_die(work: Coroutine[Any, Any, None]) -> None:
