@@ -34,7 +34,8 @@ class Vocabulary:
     @property
     def idf(self) -> NDArray[np.float32]:
         """Inverse document frequency as the exported model sees it, after rounding."""
-        return np.sqrt(self.norms.astype(np.float32) * np.float32(self.step))
+        square = self.norms.astype(np.float32) * np.float32(self.step)
+        return np.sqrt(square).astype(np.float32)
 
 
 def choose(texts: Sequence[str], counts: NDArray[np.float64]) -> Vocabulary:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -51,13 +52,14 @@ class Linear:
 
     def scores(self, evidence: NDArray[np.float32]) -> NDArray[np.float32]:
         """Calibrated scores; `evidence` is the rows of `corpus.matrix` times `weights`."""
-        return expit((evidence + self.bias) * self.slope + self.offset)
+        scores: NDArray[np.float32] = expit((evidence + self.bias) * self.slope + self.offset)
+        return scores
 
     def rounded(self, vocabulary: Vocabulary) -> Linear:
         """The model with its weights as the int8 table holds them: what the exported model must compute."""
         steps, scale = _table(self, vocabulary)
         idf = np.where(vocabulary.idf > 0, vocabulary.idf, 1)
-        return replace(self, weights=steps * scale / idf[:, None])
+        return replace(self, weights=(steps * scale / idf[:, None]).astype(np.float32))
 
 
 def write(
@@ -101,7 +103,7 @@ def _graph(model: Linear, vocabulary: Vocabulary, stamp: dict[str, str]) -> onnx
     table = np.zeros((SLOTS + 1, len(model.heads) + 1), dtype=np.int8)  # the last row, of zeros, is padding
     table[:-1, :-1] = steps
     table[:-1, -1] = vocabulary.norms  # the last column adds up to the squared norm
-    constants = {
+    constants: dict[str, NDArray[Any]] = {
         "table": table,
         "scale": np.append(scale, vocabulary.step).astype(np.float32),
         "epsilon": np.array(EPSILON, dtype=np.float32),
