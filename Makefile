@@ -10,13 +10,16 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --gener
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run setup setup-run test check format bench train data-named docs wheel lock clean
+.PHONY: help run kafka setup setup-run test check format bench train data-named docs wheel lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 run: setup-run ## the demo: 24 and more streams moderated live on a local Kafka (ARGS="…" for its options)
 	@$(BIN)/sluice demo $(ARGS)
+
+kafka: setup-run ## a Kafka on this machine to try things on, until Ctrl-C
+	@$(BIN)/sluice kafka
 
 setup: $(VENV)/.dev ## everything for development, from the lock files into .venv
 

@@ -209,7 +209,8 @@ async def latency(bootstrap: str, topics: Topics, deltas_per_second: float, seco
                     now = time.time()
                     for record in records:
                         decision = read_decision(record.value)
-                        if isinstance(decision, Release):
+                        # A release that only time caused answers no frame and has no `sent_at`.
+                        if isinstance(decision, Release) and decision.sent_at:
                             times.append((now - decision.sent_at) * 1000)
         await sending
     finally:

@@ -103,6 +103,12 @@ def test_exit_codes(options: list[str], text: str, fail_on: str, code: int) -> N
     assert sluice("check", *options, "--fail-on", fail_on, text).returncode == code
 
 
+@pytest.mark.parametrize("name", ["nofile.txt", "./data/none.jsonl", "/tmp"])
+def test_a_mistyped_file_does_not_pass_as_a_clean_text(options: list[str], name: str) -> None:
+    result = sluice("check", "--json", *options, name)
+    assert result.returncode == 1 and b"no such file" in result.stderr and result.stdout == b""
+
+
 def test_errors_of_settings_are_one_clear_line(options: list[str], tmp_path: Path) -> None:
     result = sluice("check", "--lexicon", f"{tmp_path}/none", "x")
     assert result.returncode == 1 and b"no lexicon file" in result.stderr and b"Traceback" not in result.stderr

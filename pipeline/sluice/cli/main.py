@@ -16,6 +16,7 @@ __all__ = ["main"]
 _COMMANDS = {
     "check": "sluice.cli.check",
     "demo": "sluice.cli.demo",
+    "kafka": "sluice.cli.kafka",
     "policy": "sluice.cli.policy",
     "topics": "sluice.cli.topics",
     "worker": "sluice.cli.worker",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,9 @@ __all__ = ["MAX_TEXT_CHARS", "GivenText", "read_texts"]
 
 MAX_TEXT_CHARS = 1_000_000
 """Longest text; a longer one is refused, so that one line cannot take all memory."""
+
+_FILE_NAME = re.compile(r"[\w./~-]{1,200}\.(txt|jsonl?|csv|tsv|md|log)", re.ASCII)
+"""What nobody means as a text: a mistyped file must not pass as a clean one."""
 
 _MAX_LINE_BYTES = 6 * MAX_TEXT_CHARS + 4_096
 
@@ -54,6 +58,8 @@ def read_texts(
                     yield from _read(file, argument, whole, on_error, on_bytes)
             except OSError as error:
                 on_error(f"{argument}: {error.strerror}")
+        elif _FILE_NAME.fullmatch(argument) or _is_directory(argument):
+            on_error(f"{argument}: no such file; a text that looks like one goes in by standard input")
         elif len(argument) > MAX_TEXT_CHARS:
             on_error(f"argument {number}: {_too_long(len(argument))}")
         else:
@@ -64,6 +70,13 @@ def _is_file(argument: str) -> bool:
     try:
         return Path(argument).is_file()
     except (OSError, ValueError):  # too long for a path, or a NUL in it: then it is a text
+        return False
+
+
+def _is_directory(argument: str) -> bool:
+    try:
+        return Path(argument).is_dir()
+    except (OSError, ValueError):
         return False
 
 

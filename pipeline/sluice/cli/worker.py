@@ -120,11 +120,16 @@ def worker(
 def workers(count: int, metrics_port: int, logs: Path, **options: Any) -> None:
     """Run several workers and start each again at once when it dies. Ctrl-C or SIGTERM stops them all."""
     from sluice.local import Supervisor, worker_slots
+    from sluice.local.children import tail
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with Supervisor(worker_slots(count, logs, metrics_port, **options)) as supervisor:
-        click.echo(f"{count} workers; logs in {logs}")
+        click.echo(f"starting {count} worker(s); logs in {logs}")
+        waiting = True
         while not stop.wait(0.5):
             supervisor.check()
+            if waiting and all("is ready" in tail(slot.log, 1_000) for slot in supervisor.slots):
+                click.echo("the workers are ready")
+                waiting = False

@@ -11,10 +11,13 @@ import asyncio
 import gc
 import logging
 import os
+import sys
+import tempfile
 import time
 import traceback
 from collections.abc import AsyncIterator, Coroutine
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -44,6 +47,9 @@ _TAKE_FRAMES = 128
 _TAKE_SECONDS = 0.002
 """How long `noack_take` may gather frames; it is added to the latency of each."""
 _TICK_SECONDS = 0.05
+_SWITCH_SECONDS = 0.0005
+"""How long a thread may keep the interpreter when another waits. With CPython's 5 ms the scoring thread, which needs it
+for a moment many times a call, waits longer than it works."""
 
 
 def load_detectors(settings: WorkerSettings) -> Detectors:
@@ -73,6 +79,8 @@ def build_app(settings: WorkerSettings, detectors: Detectors, metrics: Metrics) 
         broker=[f"kafka://{address}" for address in settings.bootstrap.split(",")],
         store="memory://",
         web_enabled=False,
+        # Nothing is kept there with tables in memory, but Faust makes it, by default in the working directory.
+        datadir=str(Path(tempfile.gettempdir()) / f"sluice-{settings.app_id}"),
         topic_partitions=settings.partitions,
         topic_disable_leader=True,
         topic_allow_declare=not settings.mock_broker,
@@ -238,6 +246,7 @@ def run_worker(settings: WorkerSettings) -> None:
     detectors = load_detectors(settings)
     # What is loaded now lives as long as the process; the collector need not look at it ever again.
     gc.freeze()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     metrics = Metrics()
     if settings.metrics_port:
         start_http_server(settings.metrics_port, addr="127.0.0.1", registry=metrics.registry)
