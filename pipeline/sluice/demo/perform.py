@@ -92,7 +92,9 @@ async def _run(settings: Settings, view: View, broker: Broker, stage: Stage) -> 
     await stage.open()
     async with AsyncExitStack() as stack:
         clients = [
-            await stack.enter_async_context(ModerationClient(broker.bootstrap, producer, topics=stage.topics))
+            await stack.enter_async_context(
+                ModerationClient(broker.bootstrap, producer, topics=stage.topics, policy=stage.policy)
+            )
             for producer in stage.producer_ids()
         ]
         working = await stage.ready(clients)

@@ -22,11 +22,21 @@ from sluice.local import Broker, ExternalBroker, MockBroker, Supervisor, create_
 from sluice.local.children import tail
 from sluice.local.cleanup import delete_topics
 from sluice.local.ports import free_ports
+from sluice.policy import Policy
 from sluice.worker.table import changelog_topic
 
 __all__ = ["Stage", "WorkerReport"]
 
 log = logging.getLogger(__name__)
+
+_PATIENT = """\
+version: 1
+profiles:
+  default: {extends: default, unit_ms: 8000, deadline_ms: 30000}
+  minor: {extends: minor, unit_ms: 8000, deadline_ms: 30000}
+"""
+"""The mock broker answers about once a second. That is as if every sentence took so much longer to be written, and with
+the shipped bounds sentences would be shown in parts."""
 
 PARTITIONS = 4
 WORKERS = 2
@@ -69,6 +79,14 @@ class Stage:
         self._patience = _MOCK_PATIENCE_SECONDS if isinstance(broker, MockBroker) else _READY_SECONDS
         self._changelog = changelog_topic(self.name)
         self._metrics_port = _free_run(WORKERS)
+        self.policy = Policy.shipped()
+        options = dict(worker_options)
+        if isinstance(broker, MockBroker):
+            logs.mkdir(parents=True, exist_ok=True)
+            patient = logs / "policy.yaml"
+            patient.write_text(_PATIENT, encoding="utf-8")
+            options["policy"] = patient
+            self.policy = Policy.load(patient)
         self.supervisor = Supervisor(
             worker_slots(
                 WORKERS,
@@ -80,7 +98,7 @@ class Stage:
                 partitions=PARTITIONS,
                 mock_broker=isinstance(broker, MockBroker),
                 detectors=detectors,
-                **worker_options,
+                **options,
             ),
             stop_seconds=_STOP_SECONDS,
         )
