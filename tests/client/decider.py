@@ -30,7 +30,13 @@ profiles:
     "test.yaml",
 )
 
-LEXICON = Lexicon([Term("赌博网", "A.1.h", 3, "test"), Term("forbidden phrase", "A.1.f", 3, "test", word=True)])
+LEXICON = Lexicon(
+    [
+        Term("赌博网", "A.1.h", 3, "test"),
+        Term("真人百家乐在线", "A.1.h", 3, "test"),
+        Term("forbidden phrase", "A.1.f", 3, "test", word=True),
+    ]
+)
 
 
 class Decider:

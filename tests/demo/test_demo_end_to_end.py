@@ -182,7 +182,7 @@ def test_a_worker_that_cannot_start_ends_it_with_its_last_lines(
     broken.mkdir()
     (broken / "drugs.tsv").write_text("no header\n")
     settings = Settings(streams=5, seconds=5, state=tmp_path / "state", worker_options={"lexicon": broken})
-    with pytest.raises(UnavailableError, match=r"worker-\d ended(.|\n)*drugs\.tsv"):
+    with pytest.raises(UnavailableError, match=r"worker-\d does not start(.|\n)*drugs\.tsv"):
         perform(settings, PlainLines())
     assert signal.getsignal(signal.SIGINT) is before
     assert "Starting 2 workers" in capsys.readouterr().out

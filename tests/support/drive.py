@@ -55,8 +55,9 @@ class Driver:
         """Score a step's windows and take what comes of it."""
         self.rejected += step.rejected
         scorer = self.detectors.scorer
-        assert scorer is not None
-        scores = scorer.score([w.text for _, w in step.windows])
+        scores = np.empty((0, 1), dtype=np.float32)
+        if scorer is not None:
+            scores = scorer.score([w.text for _, w in step.windows])
         if not answered:
             scores[:] = np.nan
         got: list[Decision] = [*step.urgent, *self.shard.finish(step, scores, wall=self.now)]
