@@ -18,9 +18,8 @@ from sluice.client import ModerationClient, partition_for
 from sluice.contract.decision import Decision, Release
 from sluice.contract.topics import Topics
 from sluice.errors import UnavailableError
-from sluice.local import Broker, ExternalBroker, MockBroker, Supervisor, create_topics, worker_slots
+from sluice.local import Broker, ExternalBroker, MockBroker, Supervisor, create_topics, delete_topics, worker_slots
 from sluice.local.children import tail
-from sluice.local.cleanup import delete_topics
 from sluice.local.ports import free_ports
 from sluice.policy import Policy
 from sluice.worker.table import changelog_topic

@@ -156,22 +156,21 @@ class Shard:
                 channel.announced = watermark
             if channel.complete:
                 self._end(channel)
-        while marks or unscanned or (step.is_frame and not step.unread):
+        # A frame that was read is answered even when it moved nothing.
+        longest = max(len(marks), len(unscanned), int(step.is_frame and not step.unread))
+        for start in range(0, longest, _MARKS_AT_ONCE):
             decisions.append(
                 Release(
                     v=VERSION,
                     producer=origin.producer,
                     frame=origin.frame,
-                    marks=marks[:_MARKS_AT_ONCE],
+                    marks=marks[start : start + _MARKS_AT_ONCE],
                     versions=origin.versions,
                     sent_at=origin.sent_at,
                     decided_at=wall,
-                    unscanned=unscanned[:_MARKS_AT_ONCE],
+                    unscanned=unscanned[start : start + _MARKS_AT_ONCE],
                 )
             )
-            marks, unscanned = marks[_MARKS_AT_ONCE:], unscanned[_MARKS_AT_ONCE:]
-            if not marks and not unscanned:
-                break
         return decisions
 
     def _step(self, producer: str, offset: int, sent_at: float, wall: float, *, is_frame: bool) -> Step:
