@@ -9,7 +9,7 @@ import pytest
 
 from sluice.errors import LexiconError
 from sluice.lexicon import Lexicon
-from sluice.lexicon.files import read_directory, read_file
+from sluice.lexicon.files import read_file
 
 HEADER = "term\trisk\tseverity\tword\tallow\tnote\tadded\treviewer\texpires\n"
 
@@ -48,7 +48,7 @@ def test_a_bad_line_is_named_and_hides_no_other(tmp_path: Path, line: str, probl
         HEADER + "冰毒\tA.1.h\t2\n大麻\tA.1.d\t2\n".replace("A.1.d", "A.1.h") + line + "\n坏\tA.1.h\t1\n"
     )
     with pytest.raises(LexiconError) as caught:
-        read_directory(tmp_path)
+        Lexicon.load(tmp_path)
     problems = str(caught.value).splitlines()
     assert len(problems) == 2
     assert problems[0].startswith(f"{tmp_path / 'a.tsv'}:4: ") and problem in problems[0]
@@ -57,12 +57,12 @@ def test_a_bad_line_is_named_and_hides_no_other(tmp_path: Path, line: str, probl
 
 def test_header_encoding_and_missing_files(tmp_path: Path) -> None:
     with pytest.raises(LexiconError, match="no lexicon file"):
-        read_directory(tmp_path)
+        Lexicon.load(tmp_path)
     (tmp_path / "a.tsv").write_bytes(b"term\trisk\n")
     (tmp_path / "b.tsv").write_bytes("大麻".encode("gb18030"))
     (tmp_path / "c.tsv").write_text("term\trisk\tseverity\tcolour\n")
     with pytest.raises(LexiconError) as caught:
-        read_directory(tmp_path)
+        Lexicon.load(tmp_path)
     assert "column 'severity' is missing" in str(caught.value)
     assert "b.tsv: not UTF-8 at byte 0" in str(caught.value)
     assert "unknown column 'colour'" in str(caught.value)
@@ -71,7 +71,7 @@ def test_header_encoding_and_missing_files(tmp_path: Path) -> None:
 def test_many_mistakes_are_counted(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text(HEADER + "毒\tA.1.h\t2\n" * 200)
     with pytest.raises(LexiconError, match=r"and 150 more"):
-        read_directory(tmp_path)
+        Lexicon.load(tmp_path)
 
 
 def test_expired_terms_are_not_used(tmp_path: Path) -> None:

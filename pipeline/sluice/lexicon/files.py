@@ -1,91 +1,215 @@
-"""Reads lexicon files: tab-separated, one term a line, one file a category.
+"""Reads a lexicon's directory: tab-separated files with one term a line, and the plain lists that `lexicon.yaml` names.
 
-Columns: `term risk severity word allow note added reviewer expires`; the first three must be there.
-Contexts in `allow` are separated by `|`. A line that begins with `#` is a comment.
+Columns of a tab-separated file: `term risk severity word boundary allow channels hint note source added reviewer
+expires`; the first three must be there, in any order. Several values in one cell are separated by `|`. A line that
+begins with `#` is a comment. A plain list has one term a line and nothing else, in UTF-8 or GB18030.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any, cast, get_args
+
+import msgspec
 
 from sluice.errors import InputError, LexiconError
-from sluice.lexicon.term import MAX_TERM_CHARS, SEVERITY_SCORES, Term
+from sluice.lexicon.problem import Problem, raise_for
+from sluice.lexicon.settings import LexiconSettings, PlainList, read_settings
+from sluice.lexicon.term import CHANNELS, MAX_TERM_CHARS, SEVERITY_SCORES, Boundary, MatchChannel, Term
 from sluice.risks import risk as find_risk
 from sluice.text.fold import fold_text
 
-__all__ = ["read_directory", "read_file"]
+__all__ = ["MAX_TERMS", "SETTINGS_FILE", "Content", "read_directory", "read_file"]
 
+SETTINGS_FILE = "lexicon.yaml"
+
+MAX_TERMS = 500_000
+"""Terms of one lexicon. Far above what operators load; it bounds what a worker has to build."""
+
+MAX_CONTEXTS = 64
+"""Allowed contexts of one term."""
+
+_MAX_BYTES = 64 << 20
 _REQUIRED = ("term", "risk", "severity")
-_COLUMNS = (*_REQUIRED, "word", "allow", "note", "added", "reviewer", "expires")
-_MAX_PROBLEMS = 50
+_COLUMNS = (
+    *_REQUIRED,
+    *("word", "boundary", "allow", "channels", "hint", "note", "source", "added", "reviewer", "expires"),
+)
+_MAX_NOTE = 500
 
 
-def read_directory(directory: Path) -> list[Term]:
-    """Read every `*.tsv` directly in a directory.
+class Content(msgspec.Struct, frozen=True):
+    """What a lexicon's files say, before it is compiled."""
 
-    Raises:
-        LexiconError: names every file and line that is wrong (the first 50), or says that there is no file.
+    settings: LexiconSettings
+    terms: tuple[Term, ...]
+    harmless: tuple[str, ...] = ()
+    """Texts in which no term is a hit."""
+
+
+def read_directory(directory: Path) -> tuple[Content, list[Problem]]:
+    """Read `lexicon.yaml`, if there is one, the lists it names, and every `*.tsv` directly in a directory.
+
+    What is wrong is left out of the content and told in the problems, all of it.
     """
-    files = sorted(directory.glob("*.tsv"))
-    if not files:
-        raise LexiconError(f"{directory}: no lexicon file (*.tsv) here")
-    terms: list[Term] = []
-    problems: list[str] = []
-    for file in files:
-        found, wrong = _read(file)
-        terms += found
-        problems += wrong
-    _raise_for(problems)
-    return terms
+    reader = _Reader()
+    settings = LexiconSettings()
+    file = directory / SETTINGS_FILE
+    if file.is_file():
+        text = reader.text(file)
+        settings = read_settings(text, str(file), reader.problems) if text is not None else settings
+    try:
+        tables = sorted(f for f in directory.iterdir() if f.suffix == ".tsv" and f.is_file())
+    except OSError as error:
+        reader.problem("error", directory, 0, error.strerror or "cannot be read")
+        return Content(settings, ()), reader.problems
+    for table in tables:
+        reader.table(table)
+    for plain in settings.lists:
+        reader.plain(directory, file, plain)
+    for name in settings.allow:
+        reader.harmless(directory, file, name)
+    if not tables and not settings.lists and not reader.problems:
+        reader.problem("error", directory, 0, f"no lexicon file here (*.tsv, or lists in {SETTINGS_FILE})")
+    if len(reader.terms) > MAX_TERMS:
+        reader.problem("error", directory, 0, f"{len(reader.terms)} terms, the limit is {MAX_TERMS}")
+    return Content(settings, tuple(reader.terms), tuple(reader.contexts)), reader.problems
 
 
 def read_file(file: Path) -> list[Term]:
-    """Read one file.
+    """Read one tab-separated file.
 
     Raises:
         LexiconError: names every line that is wrong (the first 50).
     """
-    terms, problems = _read(file)
-    _raise_for(problems)
-    return terms
+    reader = _Reader()
+    reader.table(file)
+    raise_for(reader.problems)
+    return reader.terms
 
 
-def _raise_for(problems: list[str]) -> None:
-    if problems:
-        more = len(problems) - _MAX_PROBLEMS
-        raise LexiconError("\n".join(problems[:_MAX_PROBLEMS]) + (f"\n… and {more} more" if more > 0 else ""))
+class _Reader:
+    def __init__(self) -> None:
+        self.terms: list[Term] = []
+        self.contexts: list[str] = []
+        self.problems: list[Problem] = []
+        self._seen: dict[tuple[str, str], tuple[Path, int]] = {}
 
+    def problem(self, level: Any, file: Path, line: int, message: str) -> None:
+        self.problems.append(Problem(level, str(file), line, message))
 
-def _read(file: Path) -> tuple[list[Term], list[str]]:
-    try:
-        lines = file.read_text(encoding="utf-8-sig").split("\n")
-    except OSError as error:
-        return [], [f"{file}: {error.strerror}"]
-    except UnicodeDecodeError as error:
-        return [], [f"{file}: not UTF-8 at byte {error.start}"]
-    header = lines[0].rstrip("\r").split("\t")
-    wrong = [f"{file}:1: unknown column {c!r}" for c in header if c not in _COLUMNS]
-    wrong += [f"{file}:1: column {c!r} is missing" for c in _REQUIRED if c not in header]
-    if wrong:
-        return [], wrong
-    terms: list[Term] = []
-    seen: dict[tuple[str, str], int] = {}
-    for number, line in enumerate(lines[1:], start=2):
-        line = line.rstrip("\r")
-        if not line.strip() or line.startswith("#"):
-            continue
+    def text(self, file: Path, encoding: str = "utf-8") -> str | None:
+        """The text of a file; with no encoding named, whichever of the two its bytes are."""
         try:
-            term = _term(dict(_cells(header, line)), file.stem)
-            key = (term.folded, term.risk)
-            if key in seen:
-                raise LexiconError(f"the same term as line {seen[key]} after folding")
-            seen[key] = number
-            terms.append(term)
-        except InputError as error:
-            wrong.append(f"{file}:{number}: {error}")
-    return terms, wrong
+            if file.stat().st_size > _MAX_BYTES:
+                self.problem("error", file, 0, f"larger than {_MAX_BYTES >> 20} MiB")
+                return None
+            data = file.read_bytes()
+        except (OSError, ValueError) as error:
+            self.problem("error", file, 0, getattr(error, "strerror", None) or str(error))
+            return None
+        data = data.removeprefix(b"\xef\xbb\xbf")
+        if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            self.problem("error", file, 0, "UTF-16; save it as UTF-8")
+            return None
+        for name in (encoding,) if encoding else ("utf-8", "gb18030"):
+            try:
+                return data.decode(name)
+            except UnicodeDecodeError as error:
+                wrong = error
+        named = "not UTF-8" if encoding == "utf-8" else f"not {wrong.encoding.upper()}"
+        if not encoding:
+            named = "neither UTF-8 nor GB18030"
+        line = data.count(b"\n", 0, wrong.start) + 1
+        self.problem("error", file, line, f"{named} at byte {wrong.start}")
+        return None
+
+    def table(self, file: Path) -> None:
+        text = self.text(file)
+        if text is None:
+            return
+        first, *lines = text.split("\n")
+        header = first.rstrip("\r").split("\t")
+        wrong = [f"unknown column {c!r}" for c in header if c not in _COLUMNS]
+        wrong += [f"column {c!r} is there twice" for c in set(header) if header.count(c) > 1]
+        wrong += [f"column {c!r} is missing" for c in _REQUIRED if c not in header]
+        for message in wrong:
+            self.problem("error", file, 1, message)
+        if wrong:
+            return
+        for number, line in _lines(lines, 2):
+            try:
+                self._add(_term(dict(_cells(header, line)), file.stem), file, number, twice="error")
+            except InputError as error:
+                self.problem("error", file, number, str(error))
+
+    def plain(self, directory: Path, settings: Path, plain: PlainList) -> None:
+        file = self._inside(directory, settings, plain.line, plain.file)
+        text = None if file is None else self.text(file, plain.encoding)
+        if file is None or text is None:
+            return
+        attribute = find_risk(plain.risk).attribute or ""
+        for number, line in _lines(text.split("\n"), 1):
+            line = line.strip()
+            folded = fold_text(line)
+            if len(folded.strip()) == 1:
+                # Operators' lists have them, and they would match inside half of all words.
+                self.problem("warning", file, number, "one character is too short for a term; the line is left out")
+                continue
+            try:
+                _check_term(folded)
+                short = len(folded) == 2 and not folded.isascii()
+                term = Term(
+                    text=line,
+                    risk=plain.risk,
+                    severity=plain.severity,
+                    category=file.stem,
+                    word=folded.isascii(),
+                    boundary=plain.boundary if short else "",
+                    channels=plain.channels,
+                    attribute=attribute,
+                    source=plain.source,
+                )
+                self._add(term, file, number, twice="warning")
+            except InputError as error:
+                self.problem("error", file, number, str(error))
+
+    def harmless(self, directory: Path, settings: Path, name: str) -> None:
+        file = self._inside(directory, settings, 0, name)
+        text = None if file is None else self.text(file, "")
+        if file is None or text is None:
+            return
+        for number, line in _lines(text.split("\n"), 1):
+            line = line.strip()
+            if len(fold_text(line)) > MAX_TERM_CHARS:
+                self.problem("error", file, number, f"longer than {MAX_TERM_CHARS} characters")
+            else:
+                self.contexts.append(line)
+
+    def _inside(self, directory: Path, settings: Path, line: int, name: str) -> Path | None:
+        path = PurePosixPath(name)
+        if not name or path.is_absolute() or ".." in path.parts or "\0" in name:
+            self.problem("error", settings, line, f"{name!r:.80} is not a file in the lexicon's directory")
+            return None
+        return directory / path
+
+    def _add(self, term: Term, file: Path, line: int, *, twice: str) -> None:
+        key = (term.folded, term.risk)
+        first = self._seen.setdefault(key, (file, line))
+        if first == (file, line):
+            self.terms.append(term)
+            return
+        place = f"line {first[1]}" if first[0] == file else f"{first[0].name}:{first[1]}"
+        self.problem(twice, file, line, f"the same term as {place} after folding, for the same risk")
+
+
+def _lines(lines: Sequence[str], first: int) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(lines, start=first):
+        line = line.rstrip("\r")
+        if line.strip() and not line.startswith("#"):
+            yield number, line
 
 
 def _cells(header: list[str], line: str) -> Iterable[tuple[str, str]]:
@@ -95,26 +219,43 @@ def _cells(header: list[str], line: str) -> Iterable[tuple[str, str]]:
     return zip(header, (c.strip() for c in cells), strict=False)
 
 
-def _term(row: dict[str, str], category: str) -> Term:
-    text = row["term"]
-    folded = fold_text(text)
+def _check_term(folded: str) -> None:
     if not folded.strip():
         raise LexiconError("the term is empty after folding, so it can never match")
     if len(folded) < 2:
         raise LexiconError("a term needs at least two characters")
     if len(folded) > MAX_TERM_CHARS:
         raise LexiconError(f"the term has {len(folded)} characters, the limit is {MAX_TERM_CHARS}")
+
+
+def _term(row: dict[str, str], category: str) -> Term:
+    text = row["term"]
+    folded = fold_text(text)
+    _check_term(folded)
     severity = row.get("severity", "")
-    if not severity.isdecimal() or int(severity) not in SEVERITY_SCORES:
-        raise LexiconError(f"severity {severity!r} is not 1, 2 or 3")
+    # isdecimal alone is also true of digits of other scripts
+    if not (severity.isascii() and severity.isdecimal()) or int(severity[:9]) not in SEVERITY_SCORES:
+        raise LexiconError(f"severity {severity!r:.40} is not 1, 2 or 3")
     if row.get("word", "") not in ("", "0", "1"):
-        raise LexiconError(f"word {row['word']!r} is not 0 or 1")
-    allow = tuple(a.strip() for a in row.get("allow", "").split("|") if a.strip())
+        raise LexiconError(f"word {row['word']!r:.40} is not 0 or 1")
+    boundary = row.get("boundary", "")
+    if boundary not in get_args(Boundary):
+        raise LexiconError(f"boundary {boundary!r:.40} is not 'lower', 'need' or empty")
+    channels = _values(row, "channels")
+    for channel in channels:
+        if channel not in CHANNELS:
+            raise LexiconError(f"channel {channel!r:.40} is not one of {', '.join(CHANNELS)}")
+    allow = _values(row, "allow")
+    if len(allow) > MAX_CONTEXTS:
+        raise LexiconError(f"{len(allow)} allowed contexts, the limit is {MAX_CONTEXTS}")
     for context in allow:
         if folded not in fold_text(context) or len(fold_text(context)) <= len(folded):
-            raise LexiconError(f"allowed context {context!r} is not a longer text that contains the term")
+            raise LexiconError(f"allowed context {context!r:.80} is not a longer text that contains the term")
         if len(fold_text(context)) > MAX_TERM_CHARS:
-            raise LexiconError(f"allowed context {context!r} is longer than {MAX_TERM_CHARS} characters")
+            raise LexiconError(f"allowed context {context!r:.80} is longer than {MAX_TERM_CHARS} characters")
+    for column in ("hint", "note", "source", "reviewer"):
+        if len(row.get(column, "")) > _MAX_NOTE:
+            raise LexiconError(f"{column} is longer than {_MAX_NOTE} characters")
     return Term(
         text=text,
         risk=row.get("risk", ""),
@@ -122,12 +263,20 @@ def _term(row: dict[str, str], category: str) -> Term:
         category=category,
         word=row.get("word") == "1",
         allow=allow,
+        boundary=cast("Boundary", boundary),
+        channels=cast("tuple[MatchChannel, ...]", channels) or None,
         attribute=find_risk(row.get("risk", "")).attribute or "",
+        hint=row.get("hint", ""),
         note=row.get("note", ""),
+        source=row.get("source", ""),
         added=_day(row.get("added", "")),
         reviewer=row.get("reviewer", ""),
         expires=_day(row.get("expires", "")),
     )
+
+
+def _values(row: dict[str, str], column: str) -> tuple[str, ...]:
+    return tuple(value for cell in row.get(column, "").split("|") if (value := cell.strip()))
 
 
 def _day(cell: str) -> date | None:
@@ -136,4 +285,4 @@ def _day(cell: str) -> date | None:
     try:
         return date.fromisoformat(cell)
     except ValueError:
-        raise LexiconError(f"{cell!r} is not a date like 2026-11-24") from None
+        raise LexiconError(f"{cell!r:.40} is not a date like 2026-11-24") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
@@ -10,9 +9,11 @@ from pathlib import Path
 import ahocorasick
 import msgspec
 
-from sluice.lexicon.files import read_directory
+from sluice.lexicon.bundle import read_lexicon, version_of
+from sluice.lexicon.files import Content
+from sluice.lexicon.settings import LexiconSettings
 from sluice.lexicon.term import Term
-from sluice.text.fold import FOLD_VERSION, fold_text
+from sluice.text.fold import fold_text
 
 __all__ = ["Lexicon", "Pattern", "as_letters"]
 
@@ -32,9 +33,12 @@ class Pattern(msgspec.Struct, frozen=True, gc=False):
 class Lexicon:
     """Immutable once built; shared by every channel of a process."""
 
-    def __init__(self, terms: Iterable[Term], *, today: date | None = None) -> None:
-        """Build from terms. With `today`, terms that have expired by then are left out."""
-        self.terms = tuple(t for t in terms if today is None or t.expires is None or t.expires > today)
+    def __init__(self, content: Content | Iterable[Term], *, today: date | None = None) -> None:
+        """Build from what files say, or from terms alone. With `today`, what has expired by then is left out."""
+        if not isinstance(content, Content):
+            content = Content(LexiconSettings(), tuple(content))
+        self.content = content
+        self.terms = tuple(t for t in content.terms if today is None or t.expires is None or t.expires > today)
         by_folded: dict[str, list[Pattern]] = {}
         for term in self.terms:
             folded = term.folded
@@ -60,16 +64,17 @@ class Lexicon:
         contexts_longest = max((len(c) for ps in by_folded.values() for p in ps for c, _ in p.allow), default=0)
         self.keep = max(self.longest, contexts_longest) + 1
         """Folded characters before the newest one that a scan must remember."""
-        self.version = _version(self.terms)
+        self.version = version_of(content)
+        """Of all that was read; which terms have expired is a matter of the day."""
 
     @classmethod
-    def load(cls, directory: Path, *, today: date | None = None) -> Lexicon:
-        """Read and compile all files of a directory.
+    def load(cls, path: Path, *, today: date | None = None) -> Lexicon:
+        """Read and compile a lexicon: its directory, or a bundle.
 
         Raises:
             sluice.errors.LexiconError: names every file and line that is wrong.
         """
-        return cls(read_directory(directory), today=today)
+        return cls(read_lexicon(path), today=today)
 
 
 def as_letters(folded: str) -> str:
@@ -90,10 +95,3 @@ def _occurrences(term: str, context: str) -> list[int]:
 
 def _prefixes(folded: Iterable[str]) -> frozenset[str]:
     return frozenset(f[:n] for f in folded for n in range(1, len(f)))
-
-
-def _version(terms: tuple[Term, ...]) -> str:
-    rows = sorted(
-        f"{t.folded}\t{t.risk}\t{t.severity}\t{t.word}\t{'|'.join(sorted(map(fold_text, t.allow)))}" for t in terms
-    )
-    return hashlib.sha256("\n".join([FOLD_VERSION, *rows]).encode()).hexdigest()[:12]
