@@ -10,10 +10,10 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --gener
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run kafka setup setup-run test check format bench train data-named docs wheel lock clean
+.PHONY: help run kafka setup setup-run test check format bench bench-lexicon bench-disguises train data-named docs wheel lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 run: setup-run ## the demo: 24 and more streams moderated live on a local Kafka (ARGS="…" for its options)
 	@$(BIN)/sluice demo $(ARGS)
@@ -39,6 +39,12 @@ format: setup ## put the code into its format
 
 bench: setup ## throughput and latency of the pipeline on a local Kafka (ARGS="…")
 	@$(BIN)/python benchmarks/pipeline.py $(ARGS)
+
+bench-lexicon: setup ## what the lexicon costs a delta, beside five bare matchers (ARGS="…")
+	@$(BIN)/python benchmarks/lexicon.py $(ARGS)
+
+bench-disguises: setup data-named ## what the lexicon finds in disguise, into docs (DATA=folder of third-party sets)
+	@$(BIN)/python benchmarks/disguises.py "$(DATA)" --markdown docs/lexicon-recall.md $(ARGS)
 
 train: data-named $(STATE)/train/.ready ## train models/default from DATA=folder of third-party sets (about ten minutes)
 	PYTHONPATH=pipeline $(STATE)/train/bin/python models/train.py --data "$(DATA)" --out models/default $(ARGS)
@@ -90,7 +96,8 @@ $(VENV)/.run: $(VENV)/.made requirements/run.txt pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 	@echo "Installing what development needs …"
-	@$(BIN)/python $(PIP_INSTALL) --require-hashes --only-binary :all: -r requirements/dev.txt
+	@$(BIN)/python $(PIP_INSTALL) --require-hashes --only-binary :all: --no-binary jieba --no-build-isolation \
+		-r requirements/dev.txt
 	@touch $@
 
 $(STATE)/train/.ready: $(VENV)/.made requirements/train.txt

@@ -53,3 +53,16 @@ class Metrics:
         self.table_writes = Counter("sluice_table_writes", "Entries written to the streams table", registry=r)
         # Histogram, seconds: one checkpoint, from its barrier to the committed offset.
         self.checkpoint = Histogram("sluice_checkpoint_seconds", "One checkpoint", buckets=_LATENCY, registry=r)
+        # Gauge: 1 for the version of the lexicon that frames are judged by.
+        self.lexicon = Gauge("sluice_lexicon", "Lexicon in use", ["version"], registry=r)
+        # Counter: times that another lexicon was taken up while the worker ran.
+        self.lexicon_swaps = Counter("sluice_lexicon_swaps", "Lexicons taken up", registry=r)
+        # Counter: activated lexicons that were not taken up, by what was wrong.
+        self.lexicon_refusals = Counter("sluice_lexicon_refusals", "Lexicons refused", ["reason"], registry=r)
+        # Histogram, seconds: how long no frame was begun while the lexicon was exchanged.
+        self.lexicon_swap = Histogram("sluice_lexicon_swap_seconds", "One exchange", buckets=_LATENCY, registry=r)
+
+    def uses_lexicon(self, version: str) -> None:
+        """Say which lexicon frames are judged by from now on."""
+        self.lexicon.clear()
+        self.lexicon.labels(version).set(1)

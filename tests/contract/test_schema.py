@@ -22,12 +22,14 @@ from sluice.contract import (
     Versions,
     encode,
 )
+from sluice.contract.controls import LexiconActivation, LexiconRef, WorkerStatus
 from sluice.contract.schema import asyncapi, schemas, write
 
 ROOT = Path(__file__).resolve().parents[2]
 
 _FINDING = Finding("A.2.e", "classifier", "gender", 0.93, 3, 9, "gender", "", "ab12")
 _VERSIONS = Versions("l", "m", "p")
+_BUNDLE = LexiconRef("0123456789ab", "a" * 64, 700_000, 2)
 RECORDS = {
     "frame": Frame(1, "p", [Delta("s", 0, 0, "好", "reasoning", True, "minor"), Delta("t", 1, 2, "")], 1.5),
     "release": Release(1, "p", FrameRef(0, 7), [Mark("s", "answer", 3)], _VERSIONS, 1.0, 2.0, [Mark("t", "answer", 1)]),
@@ -38,6 +40,8 @@ RECORDS = {
     "flag": Flag(1, "id", "p", "s", "answer", "default", FrameRef(0, 7), _VERSIONS, 1.0, 2.0, _FINDING),
     "ack": Ack(1, "id", "stop_generation", "producer", "p", "s", "answer", "blocked", 1.0, 2.0, 3),
     "quarantine": Quarantine(1, "t", 0, 7, "not_json", "not JSON", 3, payload=b"abc"),
+    "lexicon_activation": LexiconActivation(1, "a", _BUNDLE, 1.5, "me", _BUNDLE),
+    "worker_status": WorkerStatus(1, "sluice-0", "refused", "0123456789ab", 1.5, _BUNDLE, "a", "sha256: another"),
 }  # fmt: skip
 
 

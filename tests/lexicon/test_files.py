@@ -64,7 +64,7 @@ def test_header_encoding_and_missing_files(tmp_path: Path) -> None:
     with pytest.raises(LexiconError) as caught:
         Lexicon.load(tmp_path)
     assert "column 'severity' is missing" in str(caught.value)
-    assert "b.tsv: not UTF-8 at byte 0" in str(caught.value)
+    assert "b.tsv:1: not UTF-8 at byte 0" in str(caught.value)
     assert "unknown column 'colour'" in str(caught.value)
 
 

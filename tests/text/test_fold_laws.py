@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import opencc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,7 +72,37 @@ def test_a_restored_cursor_goes_on(before: list[str], after: list[str]) -> None:
         ("a\x00b", "ab"),
         ("\u3000", " "),
         ("3.14", "3.14"),
+        ("販毒與賭博", "贩毒与赌博"),
+        ("貳壹〇", "二一〇"),
+        ("放肆，队伍，大陆", "放肆,队伍,大陆"),
+        ("❶⓿⑴⒈㈠", "1011一"),
+        ("🅰🄱🇨Ⓓ⒠", "abcde"),
+        ("𝐡𝓮𝕝𝖑𝚘", "hello"),
+        ("раss", "pass"),
+        ("\u202e毒\ufe0f", "毒"),
     ],
 )
 def test_examples(written: str, folded: str) -> None:
     assert fold_text(written) == folded
+
+
+def test_no_character_folds_to_one_that_folds_on() -> None:
+    for code in range(0x20000):
+        folded = fold_text(chr(code))
+        assert fold_text(folded) == folded, hex(code)
+
+
+def test_simplified_characters_are_those_of_opencc() -> None:
+    convert = opencc.OpenCC("t2s").convert
+    wrong = [c for c in map(chr, range(0x4E00, 0xA000)) if fold_text(c) != fold_text(convert(convert(c)))]
+    assert wrong == []
+
+
+def test_where_folded_text_differs_from_what_was_written() -> None:
+    cursor = FoldCursor(keep=100)
+    for part in ("毒", "販Ａ", "毒\u200b品", "㎡毒"):
+        cursor.push(part)
+    # 毒贩a毒品m2毒
+    assert [cursor.changed(at, at + 1) for at in range(8)] == [False, True, True, False, False, True, True, False]
+    assert [cursor.skipped(at, at + 2) for at in range(7)] == [False, False, False, True, False, False, False]
+    assert [cursor.origin(at) for at in range(9)] == [0, 1, 2, 3, 5, 6, 6, 7, 8]

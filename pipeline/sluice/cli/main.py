@@ -17,6 +17,7 @@ _COMMANDS = {
     "check": "sluice.cli.check",
     "demo": "sluice.cli.demo",
     "kafka": "sluice.cli.kafka",
+    "lexicon": "sluice.cli.lexicon",
     "policy": "sluice.cli.policy",
     "topics": "sluice.cli.topics",
     "worker": "sluice.cli.worker",

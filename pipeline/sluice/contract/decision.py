@@ -63,9 +63,11 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     attribute: str = ""
     """For discrimination: the protected attribute, e.g. `gender`."""
     matched: str = ""
-    """For the lexicon: how the term was found (`exact`, `folded`, …)."""
+    """For the lexicon: how the term was found (`exact`, `folded`, `noise`, `split`, `pinyin`, `initials`, `mixed`)."""
     text_hash: str = ""
     """Keyed hash of the folded span; never the text itself."""
+    hint: str = ""
+    """For the lexicon: what the term's author suggests to whoever carries out the order; it decides nothing."""
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["MAX_ID_CHARS", "Limits"]
+__all__ = ["LEXICON_CHUNK_BYTES", "MAX_ID_CHARS", "MAX_LEXICON_BYTES", "Limits"]
 
 MAX_ID_CHARS = 200
 """Longest stream, producer or profile id, in characters."""
+
+MAX_LEXICON_BYTES = 64 << 20
+"""Bytes of a lexicon's bundle that goes over `moderation.controls`. It is compressed; 500,000 terms take a third."""
+
+LEXICON_CHUNK_BYTES = 512 * 1024
+"""Bytes of one piece of it; the broker's own default limit is 1 MiB a record."""
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -14,6 +14,7 @@ import msgspec
 
 from sluice.contract.ack import Ack
 from sluice.contract.codec import VERSION
+from sluice.contract.controls import LexiconActivation, WorkerStatus
 from sluice.contract.decision import Flag, Order, Release
 from sluice.contract.frame import Frame
 from sluice.contract.quarantine import Quarantine
@@ -28,6 +29,8 @@ _RECORDS: dict[str, type] = {
     "flag": Flag,
     "ack": Ack,
     "quarantine": Quarantine,
+    "lexicon_activation": LexiconActivation,
+    "worker_status": WorkerStatus,
 }
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -39,6 +42,12 @@ _CHANNELS = {
     ),
     "acks": (["ack"], "What producers and gateways did after an order. Key: the producer id."),
     "quarantine": (["quarantine"], "What could not be read, with the reason. Key: the producer id, if known."),
+    "controls": (
+        ["lexicon_activation", "worker_status"],
+        "Compacted, one partition. Which lexicon is active (key `lexicon`) and what each worker uses (key "
+        "`status/<slot>`). The lexicon's bundle is there too, as bytes, in pieces of 512 KiB (key "
+        "`lexicon/<sha256>/<n>`).",
+    ),
 }
 
 

@@ -14,13 +14,21 @@ from pathlib import Path
 import msgspec
 
 from sluice.errors import LexiconError
-from sluice.lexicon.files import MAX_TERMS, Content, read_directory
+from sluice.lexicon.files import MAX_TERMS, Content, Place, Reading, check_harmless, check_term, survey
 from sluice.lexicon.problem import raise_for
-from sluice.lexicon.term import MAX_TERM_CHARS, SEVERITY_SCORES
+from sluice.lexicon.term import SEVERITY_SCORES
 from sluice.risks import RISKS
 from sluice.text.fold import FOLD_VERSION, fold_text
 
-__all__ = ["FORMAT", "MAX_BUNDLE_BYTES", "decode_bundle", "encode_bundle", "read_lexicon", "version_of"]
+__all__ = [
+    "FORMAT",
+    "MAX_BUNDLE_BYTES",
+    "decode_bundle",
+    "encode_bundle",
+    "read_lexicon",
+    "survey_lexicon",
+    "version_of",
+]
 
 FORMAT = "sluice-lexicon-1"
 
@@ -93,11 +101,15 @@ def decode_bundle(data: bytes, name: str = "bundle") -> Content:
     content = bundle.content
     if len(content.terms) > MAX_TERMS:
         raise LexiconError(f"{name}: {len(content.terms)} terms, the limit is {MAX_TERMS}")
-    for term in content.terms:
-        if term.risk not in RISKS or term.severity not in SEVERITY_SCORES:
-            raise LexiconError(f"{name}: rule {term.rule} has an unknown risk or severity")
-        if not 2 <= len(term.folded) <= MAX_TERM_CHARS or any(len(a) > 4 * MAX_TERM_CHARS for a in term.allow):
-            raise LexiconError(f"{name}: rule {term.rule} is shorter or longer than a term can be")
+    try:
+        for term in content.terms:
+            if term.risk not in RISKS or term.severity not in SEVERITY_SCORES:
+                raise LexiconError("unknown risk or severity")
+            check_term(term)
+        for harmless in content.harmless:
+            check_harmless(harmless)
+    except LexiconError as error:
+        raise LexiconError(f"{name}: {error}") from None
     if version_of(content) != bundle.version:
         raise LexiconError(f"{name}: the content is not that of version {bundle.version!r:.40}")
     return content
@@ -109,10 +121,19 @@ def read_lexicon(path: Path) -> Content:
     Raises:
         LexiconError: names every file and line that is wrong (the first 50).
     """
+    reading = survey_lexicon(path)
+    raise_for(reading.problems)
+    return reading.content
+
+
+def survey_lexicon(path: Path) -> Reading:
+    """`read_lexicon`, for those who want to say where something stands: of a bundle, only the file is known.
+
+    Raises:
+        LexiconError: it is a bundle, and not a good one. What is wrong with a directory is in the reading.
+    """
     if path.is_dir():
-        content, problems = read_directory(path)
-        raise_for(problems)
-        return content
+        return survey(path)
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BUNDLE_BYTES + 1)
@@ -120,4 +141,6 @@ def read_lexicon(path: Path) -> Content:
         raise LexiconError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     if len(data) > MAX_BUNDLE_BYTES:
         raise LexiconError(f"{path}: larger than {MAX_BUNDLE_BYTES >> 20} MiB")
-    return decode_bundle(data, str(path))
+    content = decode_bundle(data, str(path))
+    place = Place(str(path))
+    return Reading(content, (place,) * len(content.terms), (place,) * len(content.harmless))

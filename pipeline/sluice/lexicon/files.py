@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path, PurePosixPath
-from typing import Any, cast, get_args
+from typing import Any, NamedTuple, cast, get_args
 
 import msgspec
 
@@ -21,7 +21,18 @@ from sluice.lexicon.term import CHANNELS, MAX_TERM_CHARS, SEVERITY_SCORES, Bound
 from sluice.risks import risk as find_risk
 from sluice.text.fold import fold_text
 
-__all__ = ["MAX_TERMS", "SETTINGS_FILE", "Content", "read_directory", "read_file"]
+__all__ = [
+    "MAX_TERMS",
+    "SETTINGS_FILE",
+    "Content",
+    "Place",
+    "Reading",
+    "check_harmless",
+    "check_term",
+    "read_directory",
+    "read_file",
+    "survey",
+]
 
 SETTINGS_FILE = "lexicon.yaml"
 
@@ -49,11 +60,34 @@ class Content(msgspec.Struct, frozen=True):
     """Texts in which no term is a hit."""
 
 
+class Place(NamedTuple):
+    """Where something stands in a lexicon's files."""
+
+    file: str
+    line: int = 0
+    """Counted from 1; 0 where only the file is known."""
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """A content with the place of each of its terms and harmless texts, in their order, and what is wrong."""
+
+    content: Content
+    terms: tuple[Place, ...]
+    harmless: tuple[Place, ...]
+    problems: tuple[Problem, ...] = ()
+
+
 def read_directory(directory: Path) -> tuple[Content, list[Problem]]:
     """Read `lexicon.yaml`, if there is one, the lists it names, and every `*.tsv` directly in a directory.
 
     What is wrong is left out of the content and told in the problems, all of it.
     """
+    reading = survey(directory)
+    return reading.content, list(reading.problems)
+
+
+def survey(directory: Path) -> Reading:
+    """`read_directory`, for those who want to say where something stands."""
     reader = _Reader()
     settings = LexiconSettings()
     file = directory / SETTINGS_FILE
@@ -64,7 +98,7 @@ def read_directory(directory: Path) -> tuple[Content, list[Problem]]:
         tables = sorted(f for f in directory.iterdir() if f.suffix == ".tsv" and f.is_file())
     except OSError as error:
         reader.problem("error", directory, 0, error.strerror or "cannot be read")
-        return Content(settings, ()), reader.problems
+        return reader.reading(settings)
     for table in tables:
         reader.table(table)
     for plain in settings.lists:
@@ -75,7 +109,9 @@ def read_directory(directory: Path) -> tuple[Content, list[Problem]]:
         reader.problem("error", directory, 0, f"no lexicon file here (*.tsv, or lists in {SETTINGS_FILE})")
     if len(reader.terms) > MAX_TERMS:
         reader.problem("error", directory, 0, f"{len(reader.terms)} terms, the limit is {MAX_TERMS}")
-    return Content(settings, tuple(reader.terms), tuple(reader.contexts)), reader.problems
+    if len(reader.contexts) > MAX_TERMS:
+        reader.problem("error", directory, 0, f"{len(reader.contexts)} harmless texts, the limit is {MAX_TERMS}")
+    return reader.reading(settings)
 
 
 def read_file(file: Path) -> list[Term]:
@@ -93,9 +129,15 @@ def read_file(file: Path) -> list[Term]:
 class _Reader:
     def __init__(self) -> None:
         self.terms: list[Term] = []
-        self.contexts: list[str] = []
+        self.contexts: list[tuple[str, Place]] = []
         self.problems: list[Problem] = []
+        self._places: list[Place] = []
         self._seen: dict[tuple[str, str], tuple[Path, int]] = {}
+
+    def reading(self, settings: LexiconSettings) -> Reading:
+        content = Content(settings, tuple(self.terms), tuple(text for text, _ in self.contexts))
+        places = tuple(place for _, place in self.contexts)
+        return Reading(content, tuple(self._places), places, tuple(self.problems))
 
     def problem(self, level: Any, file: Path, line: int, message: str) -> None:
         self.problems.append(Problem(level, str(file), line, message))
@@ -159,7 +201,8 @@ class _Reader:
                 self.problem("warning", file, number, "one character is too short for a term; the line is left out")
                 continue
             try:
-                _check_term(folded)
+                if "\t" in line:
+                    raise LexiconError("a plain list has one term a line and nothing else; this line has a tab")
                 short = len(folded) == 2 and not folded.isascii()
                 term = Term(
                     text=line,
@@ -183,10 +226,11 @@ class _Reader:
             return
         for number, line in _lines(text.split("\n"), 1):
             line = line.strip()
-            if len(fold_text(line)) > MAX_TERM_CHARS:
-                self.problem("error", file, number, f"longer than {MAX_TERM_CHARS} characters")
-            else:
-                self.contexts.append(line)
+            try:
+                check_harmless(line)
+                self.contexts.append((line, Place(str(file), number)))
+            except LexiconError as error:
+                self.problem("error", file, number, str(error))
 
     def _inside(self, directory: Path, settings: Path, line: int, name: str) -> Path | None:
         path = PurePosixPath(name)
@@ -196,10 +240,12 @@ class _Reader:
         return directory / path
 
     def _add(self, term: Term, file: Path, line: int, *, twice: str) -> None:
+        check_term(term)
         key = (term.folded, term.risk)
         first = self._seen.setdefault(key, (file, line))
         if first == (file, line):
             self.terms.append(term)
+            self._places.append(Place(str(file), line))
             return
         place = f"line {first[1]}" if first[0] == file else f"{first[0].name}:{first[1]}"
         self.problem(twice, file, line, f"the same term as {place} after folding, for the same risk")
@@ -219,19 +265,46 @@ def _cells(header: list[str], line: str) -> Iterable[tuple[str, str]]:
     return zip(header, (c.strip() for c in cells), strict=False)
 
 
-def _check_term(folded: str) -> None:
+def check_term(term: Term) -> None:
+    """What must hold of every term, wherever it was read.
+
+    Raises:
+        LexiconError: says what does not.
+    """
+    folded = term.folded
     if not folded.strip():
         raise LexiconError("the term is empty after folding, so it can never match")
     if len(folded) < 2:
         raise LexiconError("a term needs at least two characters")
     if len(folded) > MAX_TERM_CHARS:
         raise LexiconError(f"the term has {len(folded)} characters, the limit is {MAX_TERM_CHARS}")
+    if len(term.allow) > MAX_CONTEXTS:
+        raise LexiconError(f"{len(term.allow)} allowed contexts, the limit is {MAX_CONTEXTS}")
+    for context in term.allow:
+        longer = fold_text(context)
+        if folded not in longer or len(longer) <= len(folded):
+            raise LexiconError(f"allowed context {context!r:.80} is not a longer text that contains the term")
+        if len(longer) > MAX_TERM_CHARS:
+            raise LexiconError(f"allowed context {context!r:.80} is longer than {MAX_TERM_CHARS} characters")
+    for column in ("hint", "note", "source", "reviewer"):
+        if len(getattr(term, column)) > _MAX_NOTE:
+            raise LexiconError(f"{column} is longer than {_MAX_NOTE} characters")
+
+
+def check_harmless(text: str) -> None:
+    """What must hold of every harmless text.
+
+    Raises:
+        LexiconError: says what does not.
+    """
+    folded = fold_text(text)
+    if not folded.strip():
+        raise LexiconError("the text is empty after folding")
+    if len(folded) > MAX_TERM_CHARS:
+        raise LexiconError(f"the text has {len(folded)} characters, the limit is {MAX_TERM_CHARS}")
 
 
 def _term(row: dict[str, str], category: str) -> Term:
-    text = row["term"]
-    folded = fold_text(text)
-    _check_term(folded)
     severity = row.get("severity", "")
     # isdecimal alone is also true of digits of other scripts
     if not (severity.isascii() and severity.isdecimal()) or int(severity[:9]) not in SEVERITY_SCORES:
@@ -245,24 +318,13 @@ def _term(row: dict[str, str], category: str) -> Term:
     for channel in channels:
         if channel not in CHANNELS:
             raise LexiconError(f"channel {channel!r:.40} is not one of {', '.join(CHANNELS)}")
-    allow = _values(row, "allow")
-    if len(allow) > MAX_CONTEXTS:
-        raise LexiconError(f"{len(allow)} allowed contexts, the limit is {MAX_CONTEXTS}")
-    for context in allow:
-        if folded not in fold_text(context) or len(fold_text(context)) <= len(folded):
-            raise LexiconError(f"allowed context {context!r:.80} is not a longer text that contains the term")
-        if len(fold_text(context)) > MAX_TERM_CHARS:
-            raise LexiconError(f"allowed context {context!r:.80} is longer than {MAX_TERM_CHARS} characters")
-    for column in ("hint", "note", "source", "reviewer"):
-        if len(row.get(column, "")) > _MAX_NOTE:
-            raise LexiconError(f"{column} is longer than {_MAX_NOTE} characters")
     return Term(
-        text=text,
+        text=row.get("term", ""),
         risk=row.get("risk", ""),
         severity=int(severity),
         category=category,
         word=row.get("word") == "1",
-        allow=allow,
+        allow=_values(row, "allow"),
         boundary=cast("Boundary", boundary),
         channels=cast("tuple[MatchChannel, ...]", channels) or None,
         attribute=find_risk(row.get("risk", "")).attribute or "",

@@ -1,71 +1,132 @@
-"""A compiled lexicon: the automaton, and the prefixes that tell how much text must be held back."""
+"""A compiled lexicon: the automata, and the prefixes that tell how much text must be held back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import ahocorasick
 import msgspec
 
+from sluice.errors import LexiconError
 from sluice.lexicon.bundle import read_lexicon, version_of
+from sluice.lexicon.disguise import DISGUISED_FROM_SEVERITY, SOUND_CHARS, disguises
 from sluice.lexicon.files import Content
+from sluice.lexicon.segment import segmenter
 from sluice.lexicon.settings import LexiconSettings
-from sluice.lexicon.term import Term
+from sluice.lexicon.sound import syllables
+from sluice.lexicon.spacing import CLAUSE_MARKS, joining, squeeze
+from sluice.lexicon.term import CHANNELS, MatchChannel, Term
 from sluice.text.fold import fold_text
 
-__all__ = ["Lexicon", "Pattern", "as_letters"]
+__all__ = ["MAX_PATTERNS", "Lexicon", "Openings", "Pattern", "as_letters"]
+
+MAX_PATTERNS = 2_000_000
+"""Forms in the automaton, disguises included. About 1 GB; a list that needs more has to leave channels out."""
+
+MOST_ENDS = 100_000
+"""Entries of `Lexicon.ends`; about 10 MB."""
+
+BOUNDARY_LEFT = 8
+BOUNDARY_RIGHT = 4
+"""Characters before and behind a hit that are cut into words, to see whether the hit crosses the edge of one."""
 
 
 class Pattern(msgspec.Struct, frozen=True, gc=False):
-    """A term as the scan needs it."""
+    """One form of a term, as the scan needs it."""
 
     term: Term
     rule: str
     length: int
-    """Folded characters."""
+    """Folded characters of this form."""
     word: bool
+    boundary: bool
+    """Whether the words around a hit matter."""
     allow: tuple[tuple[str, int], ...]
-    """Folded allowed contexts, each with the offset at which the term stands in it."""
+    """Folded harmless contexts, each with the offset at which the term stands in it."""
+    scores: Mapping[MatchChannel, float]
+    """What a hit is worth, by channel; no entry where the channel is off."""
+    channel: MatchChannel = "exact"
+    """The channel of this form; for the term itself `exact`, which the text may turn into `folded` or `noise`."""
+    marks: frozenset[int] = frozenset()
+    """Of a form without the term's own spaces and marks: before which of its letters they stood."""
+    sounds: tuple[str, ...] = ()
+    """For the form by sound: its syllables."""
+
+
+_Form = TypeVar("_Form", str, tuple[str, ...])
+
+
+class Openings(Generic[_Form]):
+    """Which ends of a text may be the beginning of a form that is not complete yet."""
+
+    def __init__(self, forms: Iterable[tuple[_Form, bool]]) -> None:
+        """From forms, each with whether it can only begin where a word begins."""
+        self.prefixes: dict[_Form, bool] = {}
+        """Proper prefixes of forms; the value as in the argument, False where one form may begin anywhere."""
+        for form, word in forms:
+            for length in range(1, len(form)):
+                prefix = form[:length]
+                self.prefixes[prefix] = self.prefixes.get(prefix, True) and word
+        by_pair: dict[_Form, set[int]] = {}
+        for prefix in self.prefixes:
+            if len(prefix) > 1:
+                by_pair.setdefault(prefix[-2:], set()).add(len(prefix))
+        # Asked after every delta. Nearly always the last two characters end no prefix, and one look says so.
+        self.lengths: dict[_Form, tuple[int, ...]] = {
+            pair: tuple(sorted(lengths, reverse=True)) for pair, lengths in by_pair.items()
+        }
+        """By the last two characters: lengths of the prefixes that end with them, longest first."""
 
 
 class Lexicon:
-    """Immutable once built; shared by every channel of a process."""
+    """Immutable once built, but for what scans remember in `ends`; shared by every channel of a process."""
 
     def __init__(self, content: Content | Iterable[Term], *, today: date | None = None) -> None:
-        """Build from what files say, or from terms alone. With `today`, what has expired by then is left out."""
+        """Build from what files say, or from terms alone. With `today`, what has expired by then is left out.
+
+        Raises:
+            LexiconError: the forms of all terms are more than `MAX_PATTERNS`.
+        """
         if not isinstance(content, Content):
             content = Content(LexiconSettings(), tuple(content))
         self.content = content
         self.terms = tuple(t for t in content.terms if today is None or t.expires is None or t.expires > today)
-        by_folded: dict[str, list[Pattern]] = {}
-        for term in self.terms:
-            folded = term.folded
-            contexts = tuple(
-                (context, at) for context in map(fold_text, term.allow) for at in _occurrences(folded, context)
-            )
-            pattern = Pattern(term=term, rule=term.rule, length=len(folded), word=term.word, allow=contexts)
-            by_folded.setdefault(folded, []).append(pattern)
-        # pyahocorasick scans a node's children one by one, and Chinese gives the root thousands of them; as UTF-8
-        # bytes there are at most 64, which is 5 to 10 times faster.
-        self.automaton = ahocorasick.Automaton(ahocorasick.STORE_ANY)
-        for folded, patterns in by_folded.items():
-            self.automaton.add_word(as_letters(folded), tuple(patterns))
-        if by_folded:
-            self.automaton.make_automaton()
-        self.empty = not by_folded
-        self.prefixes = _prefixes(f for f, ps in by_folded.items() if not all(p.word for p in ps))
-        """Proper prefixes of terms that may begin anywhere."""
-        self.word_prefixes = _prefixes(f for f, ps in by_folded.items() if all(p.word for p in ps)) - self.prefixes
-        """Proper prefixes of terms that can only begin where a word begins."""
-        self.first = frozenset(p[0] for p in self.prefixes | self.word_prefixes)
-        self.longest = max(map(len, by_folded), default=0)
-        contexts_longest = max((len(c) for ps in by_folded.values() for p in ps for c, _ in p.allow), default=0)
-        self.keep = max(self.longest, contexts_longest) + 1
-        """Folded characters before the newest one that a scan must remember."""
         self.version = version_of(content)
         """Of all that was read; which terms have expired is a matter of the day."""
+        forms, by_sound = _forms(content.settings, self.terms, _contexts(content, self.terms))
+        self.patterns = sum(map(len, forms.values())) + sum(map(len, by_sound.values()))
+        """Forms that are looked for."""
+        self.empty = not forms
+        # pyahocorasick scans a node's children one by one, and Chinese gives the root thousands of them; as UTF-8
+        # bytes there are at most 64, which is 5 to 10 times faster.
+        self.automaton = _automaton((as_letters(form), tuple(patterns)) for form, patterns in forms.items())
+        self.openings = Openings((form, all(p.word for p in patterns)) for form, patterns in forms.items())
+        self.ends: dict[str, int] = {}
+        """A scan's memory: by the last two characters, how many are held back where these alone decide it."""
+        self.longest = max(map(len, forms), default=0)
+        self.noisy = any("noise" in p.scores for patterns in forms.values() for p in patterns)
+        """Whether any term is looked for with marks between its letters."""
+        self.clause_marks = CLAUSE_MARKS - frozenset(content.settings.noise)
+        """Marks over which letters are joined only where every one of them is set apart."""
+        self.joining = joining(self.clause_marks)
+        self.gaps_after = _gaps_after(forms)
+        """Beginnings of terms behind which a single mark may stand although it follows a Latin letter."""
+        self.sounding = bool(by_sound)
+        """Whether any term is looked for by its sound."""
+        self.sounds = _automaton((spelled, tuple(patterns)) for spelled, patterns in by_sound.items())
+        self.sound_openings = Openings((p.sounds, False) for ps in by_sound.values() for p in ps)
+        self.spelled_prefixes = frozenset(spelled[:length] for spelled in by_sound for length in range(1, len(spelled)))
+        """Beginnings of the terms' spellings."""
+        self.most_syllables = max((len(p.sounds) for ps in by_sound.values() for p in ps), default=0)
+        contexts = max((len(c) for ps in forms.values() for p in ps for c, _ in p.allow), default=0)
+        reach = max(self.longest, contexts, 6 * self.most_syllables) + BOUNDARY_LEFT + BOUNDARY_RIGHT
+        self.keep = 2 * reach if self.noisy else reach
+        """Folded characters before the newest one that a scan must remember."""
+        if by_sound or any(p.boundary for patterns in forms.values() for p in patterns):
+            segmenter()  # loaded now, not at the first hit
 
     @classmethod
     def load(cls, path: Path, *, today: date | None = None) -> Lexicon:
@@ -85,13 +146,101 @@ def as_letters(folded: str) -> str:
     return folded if folded.isascii() else folded.encode("utf-8", "surrogatepass").decode("latin-1")
 
 
+def _automaton(rows: Iterable[tuple[str, tuple[Pattern, ...]]]) -> ahocorasick.Automaton:
+    automaton = ahocorasick.Automaton(ahocorasick.STORE_ANY)
+    for letters, patterns in rows:
+        automaton.add_word(letters, patterns)
+    if len(automaton):
+        automaton.make_automaton()
+    return automaton
+
+
+def _forms(
+    settings: LexiconSettings, terms: Iterable[Term], contexts: Mapping[str, frozenset[str]]
+) -> tuple[dict[str, list[Pattern]], dict[str, list[Pattern]]]:
+    """Every form that is looked for, by its folded characters; and those by sound, by their spelling."""
+    forms: dict[str, list[Pattern]] = {}
+    by_sound: dict[str, list[Pattern]] = {}
+    count = 0
+    for term in terms:
+        folded = term.folded
+        scores = _scores(settings, term)
+        allow = tuple((c, at) for c in sorted(contexts.get(folded, ())) for at in _occurrences(folded, c))
+        base = Pattern(term, term.rule, len(folded), term.word, bool(term.boundary), allow, scores)
+        found = [(folded, base)]
+        letters = squeeze(folded)
+        if "noise" in scores and letters != folded and len(letters) >= _SQUEEZED:
+            marks = frozenset(len(squeeze(folded[:at])) for at, char in enumerate(folded) if not char.isalnum())
+            change = {"length": len(letters), "channel": "noise", "marks": marks, "boundary": False}
+            found.append((letters, msgspec.structs.replace(base, **change)))
+        if term.severity >= DISGUISED_FROM_SEVERITY:
+            for form, channel in disguises(folded):
+                if channel in scores:
+                    # Initials are a run of letters by themselves, or any text would have them.
+                    word = term.word or channel == "initials"
+                    change = {"length": len(form), "channel": channel, "word": word, "allow": (), "boundary": False}
+                    found.append((form, msgspec.structs.replace(base, **change)))
+            sounds = syllables(folded)
+            if "pinyin" in scores and sounds is not None and SOUND_CHARS <= len(sounds) <= _MOST_SYLLABLES:
+                pattern = msgspec.structs.replace(base, channel="pinyin", sounds=sounds, allow=(), boundary=False)
+                by_sound.setdefault("".join(sounds), []).append(pattern)
+                count += 1
+        for form, pattern in found:
+            forms.setdefault(form, []).append(pattern)
+        count += len(found)
+        if count > MAX_PATTERNS:
+            raise LexiconError(
+                f"the terms have more than {MAX_PATTERNS} forms; turn channels off for the longest lists"
+            )
+    return forms, by_sound
+
+
+_SQUEEZED = 4
+"""Letters that a term with marks of its own must have to be looked for without them."""
+
+_MOST_SYLLABLES = 16
+
+
+def _scores(settings: LexiconSettings, term: Term) -> dict[MatchChannel, float]:
+    """By channel, what a hit of this term is worth."""
+    return {
+        channel: round(term.score * confidence, 4)
+        for channel in CHANNELS
+        if (channel == "exact" or term.channels is None or channel in term.channels)
+        and (confidence := settings.confidence(term.risk, channel)) > 0
+    }
+
+
+def _contexts(content: Content, terms: Iterable[Term]) -> dict[str, frozenset[str]]:
+    """By folded term: the folded texts in which it is harmless, its own and those that the whole lexicon allows."""
+    found: dict[str, set[str]] = {}
+    for term in terms:
+        if term.allow:
+            found.setdefault(term.folded, set()).update(map(fold_text, term.allow))
+    if content.harmless:
+        known = {term.folded for term in terms}
+        for text in map(fold_text, content.harmless):
+            parts = {text[start:end] for start in range(len(text)) for end in range(start + 2, len(text) + 1)}
+            for part in parts & known:
+                found.setdefault(part, set()).add(text)
+    return {folded: frozenset(contexts) for folded, contexts in found.items()}
+
+
+def _gaps_after(forms: Mapping[str, Iterable[Pattern]]) -> frozenset[str]:
+    return frozenset(
+        form[:at]
+        for form, patterns in forms.items()
+        for at in range(1, len(form))
+        if any(at in p.marks for p in patterns) or (ord(form[at - 1]) < _CJK <= ord(form[at]))
+    )
+
+
+_CJK = 0x2E80
+
+
 def _occurrences(term: str, context: str) -> list[int]:
     found, at = [], context.find(term)
     while at >= 0:
         found.append(at)
         at = context.find(term, at + 1)
     return found
-
-
-def _prefixes(folded: Iterable[str]) -> frozenset[str]:
-    return frozenset(f[:n] for f in folded for n in range(1, len(f)))

@@ -18,6 +18,11 @@ from sluice.local.mock import MockBroker
 __all__ = ["TopicSpec", "create_topics", "topic_specs"]
 
 _HOUR_MS = 3_600_000
+_CLEARED_SOON = {
+    "segment.ms": str(_HOUR_MS),
+    "delete.retention.ms": str(_HOUR_MS),
+    "min.cleanable.dirty.ratio": "0.1",
+}
 _READY_SECONDS = 30.0  # until every partition has a leader; takes milliseconds on a broker at rest
 
 
@@ -48,8 +53,9 @@ def topic_specs(
         TopicSpec(topics.acks, partitions, _kept(7 * 24)),
         # What could not be read may hold text, and somebody must have time to look at it.
         TopicSpec(topics.quarantine, partitions, _kept(24)),
-        # One partition: every worker reads all of it, in one order.
-        TopicSpec(topics.controls, 1, compacted),
+        # One partition: every worker reads all of it, in one order. And from its beginning, so what is outdated (a
+        # lexicon of some megabytes, a status every 20 s) is cleared away within hours and not, as by default, a week.
+        TopicSpec(topics.controls, 1, {**compacted, **_CLEARED_SOON}),
     ]
     if changelog is not None:
         specs.append(TopicSpec(changelog, partitions, compacted))

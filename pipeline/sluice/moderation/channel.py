@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -185,6 +186,17 @@ class ChannelState:
         verdict = self.lexicon.feed(text, final)
         self.lexicon_cleared = verdict.cleared
         fed.findings += verdict.findings
+
+    def change_over(self, lexicon: LexiconScan) -> Sequence[Finding]:
+        """Go on with a scan that was made from this channel's own for another lexicon.
+
+        What was held back is judged at once, and may be held back from further to the front than before; what was
+        released stays so.
+        """
+        self.lexicon = lexicon
+        verdict = lexicon.feed("")
+        self.lexicon_cleared = verdict.cleared
+        return verdict.findings
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs, as plain values, bounded. Only when no window is out."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable, Collection
+from copy import copy
 from dataclasses import replace
 
 import msgspec
@@ -71,9 +72,20 @@ class Detectors:
             self._rules[name] = HeadRules(scorer.heads, profile)
         self.versions = Versions(lexicon=lexicon.version, model=scorer.version if scorer else "", policy=policy.version)
 
+    def with_lexicon(self, lexicon: Lexicon) -> Detectors:
+        """The same with another lexicon; this one is left as it is."""
+        other = copy(self)
+        other.lexicon = lexicon
+        other.versions = msgspec.structs.replace(self.versions, lexicon=lexicon.version)
+        return other
+
     def lexicon_scan(self, offset: int = 0) -> LexiconScan:
         """A lexicon detector for a channel that is read from `offset` on."""
         return LexiconScan(self.lexicon, self._hasher, offset)
+
+    def current(self, scan: LexiconScan) -> LexiconScan:
+        """The scan, or one that goes on from it where it was made for another lexicon than this."""
+        return scan if scan.lexicon is self.lexicon else scan.switched(self.lexicon)
 
     def window_scan(self, profile: Profile, offset: int = 0) -> WindowScan | None:
         """A classifier detector, or None when the profile does not use it."""

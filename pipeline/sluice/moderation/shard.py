@@ -75,6 +75,14 @@ class Shard:
         self._last_offset = -1
         self._known_before = 0  # before this offset only channels that are known already are read
 
+    def use(self, detectors: Detectors) -> None:
+        """Go on with other detectors of the same policy and model: what is begun from now on is judged by them.
+
+        A live channel changes over when it is next read, and what it held back is judged anew. Steps begun before pin
+        the versions that judged them; finish them first, or the release of one may name what a later frame cleared.
+        """
+        self._detectors = detectors
+
     def begin(self, frame: Frame, offset: int, *, now: float, wall: float) -> Step:
         """Read the deltas of a frame.
 
@@ -107,6 +115,9 @@ class Shard:
             if expired:
                 self._give_up_gap(channel, step, now)
             elif window is not None:
+                self._change_over(channel, step)
+                if channel.stream.stopped:
+                    continue
                 channel.open_windows += 1
                 step.windows.append((channel, window))
                 step.touched.append(channel)
@@ -208,6 +219,9 @@ class Shard:
         if delta.seq >= channel.next_seq and channel.length + len(delta.text) > self._limits.channel_chars:
             step.urgent += self._stop(channel, failure_orders(channel, "limit", step.origin))
             return
+        self._change_over(channel, step)
+        if channel.stream.stopped:
+            return
         had_gap = channel.gap_since
         fed = channel.accept(delta, self._limits, now)
         if fed is not None:
@@ -219,6 +233,12 @@ class Shard:
             counts.gaps += 1
         if channel.gap_since is not None and not channel.stream.stopped:
             self._timed.add(channel)
+
+    def _change_over(self, channel: ChannelState, step: Step) -> None:
+        """Before a step that pins the current lexicon's version can release anything of the channel: judge it by it."""
+        scan = self._detectors.current(channel.lexicon)
+        if scan is not channel.lexicon:
+            step.urgent += self._decide(channel, channel.change_over(scan), step.origin)
 
     def _take(self, channel: ChannelState, fed: Fed, step: Step) -> None:
         step.touched.append(channel)

@@ -33,6 +33,7 @@ from sluice.moderation.detector import Scorer
 from sluice.moderation.detectors import Detectors, keyed_hasher, without_classifier
 from sluice.moderation.shard import Shard
 from sluice.policy import Policy
+from sluice.worker.controls import LexiconFollower
 from sluice.worker.pipeline import Pipeline, Record
 from sluice.worker.settings import WorkerSettings
 from sluice.worker.sink import KafkaSink
@@ -110,7 +111,8 @@ def build_app(settings: WorkerSettings, detectors: Detectors, metrics: Metrics) 
             offset = (await consumer.earliest_offsets(position(partition)))[position(partition)]
         entries = table.entries()
         log.info("partition %d goes on at offset %d; the table has %d entries", partition, offset, len(entries))
-        shard = Shard(partition, detectors, settings.limits)
+        # Asked for under the pipeline's lock, so no exchange of the lexicon comes between.
+        shard = Shard(partition, pipeline.detectors, settings.limits)
         restore(shard, entries, committed=offset, now=time.monotonic())
         return shard
 
@@ -128,6 +130,13 @@ def build_app(settings: WorkerSettings, detectors: Detectors, metrics: Metrics) 
         between=read_between,
         store=table.write,
         scoring_deadline=settings.scoring_deadline,
+    )
+
+    async def use(lexicon: Lexicon) -> None:
+        await pipeline.use(pipeline.detectors.with_lexicon(lexicon))
+
+    follower = LexiconFollower(
+        settings.bootstrap, settings.topics.controls, settings.slot, detectors.lexicon, use=use, metrics=metrics
     )
     outputs = app.topic(
         settings.topics.outputs,
@@ -186,9 +195,12 @@ def build_app(settings: WorkerSettings, detectors: Detectors, metrics: Metrics) 
     @app.task  # type: ignore[untyped-decorator]
     async def start() -> None:
         await sink.start()
+        tasks.append(asyncio.create_task(_or_die(follower.run())))
+        if not await follower.ready(settings.controls_wait):
+            log.warning("%s could not be read: starting with the lexicon at hand", settings.topics.controls)
         tasks.extend(asyncio.create_task(_or_die(work)) for work in (pipeline.run(), ticks(), checkpoints()))
         started.set()
-        log.info("worker %s is ready", settings.slot)
+        log.info("worker %s is ready, with lexicon %s", settings.slot, pipeline.detectors.lexicon.version)
 
     @app.on_before_shutdown.connect  # type: ignore[arg-type]
     async def stop(_sender: Any, *_args: Any, **_kwargs: Any) -> None:
@@ -201,6 +213,7 @@ def build_app(settings: WorkerSettings, detectors: Detectors, metrics: Metrics) 
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await follower.stop()
         await sink.stop()
         pipeline.close()
 

@@ -95,6 +95,32 @@ class Pipeline:
         """Counts the times that all partitions were dropped; what was read before the last time is not ours."""
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="scorer")
         self._stuck: asyncio.Future[NDArray[np.float32]] | None = None
+        metrics.uses_lexicon(detectors.lexicon.version)
+
+    @property
+    def detectors(self) -> Detectors:
+        """Those that the next frame is judged by."""
+        return self._detectors
+
+    async def use(self, detectors: Detectors) -> None:
+        """Go on with other detectors of the same policy and model, between two frames.
+
+        Every frame begun before is finished with the old ones. Streams that they stopped are put into the table first:
+        after a crash the frames are read again with the new ones, which may not find what stopped a stream.
+        """
+        async with self._intake:
+            began = time.perf_counter()
+            await self.drained()
+            for partition, shard in list(self._shards.items()):
+                streams = [stream for stream, stored in shard.ended.stopped.items() if not stored]
+                if streams and self._shards.get(partition) is shard:
+                    await self._store(partition, stopped_entries(shard, streams))
+            self._detectors = detectors
+            for shard in self._shards.values():
+                shard.use(detectors)
+            self._metrics.uses_lexicon(detectors.lexicon.version)
+            self._metrics.lexicon_swaps.inc()
+            self._metrics.lexicon_swap.observe(time.perf_counter() - began)
 
     async def take(self, records: Iterable[Record]) -> None:
         """Stage one. Records of a partition come in order of their offsets; one read already is skipped."""

@@ -26,7 +26,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     policy: Path | None = None
     """Policy file; None for the shipped profiles."""
     lexicon: Path | None = None
-    """Lexicon directory; None for the shipped one."""
+    """Lexicon directory or bundle, None for the shipped one; only until one is activated on the controls topic."""
     model: Path | None = None
     """Model directory; None for the shipped one."""
     detectors: tuple[str, ...] = ("lexicon", "classifier")
@@ -44,5 +44,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """After this a classifier call counts as not answered, and the profile's failure outcome holds."""
     session_timeout: float = 6.0
     """After this without a heartbeat the group gives the worker's partitions away. Kafka's own floor is 6 s."""
+    controls_wait: float = 30.0
+    """How long a start waits for the controls topic before it goes on with `lexicon`."""
     mock_broker: bool = False
     """The broker is librdkafka's mock: it cannot create topics and confuses static members that join together."""

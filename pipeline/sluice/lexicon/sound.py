@@ -1,0 +1,60 @@
+"""Text as it sounds: each Han character as its syllable without tone, each Latin letter as itself.
+
+Characters of the same sound, and a word written in pinyin, become the same letters, so one automaton over them finds a
+term whichever of these it was written in. What is found is then compared syllable by syllable: the letters alone would
+also find 西安 in 先.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from importlib import resources
+
+__all__ = ["BREAK", "SPELLING", "is_spelled", "syllables"]
+
+BREAK = "."
+"""What a character without a sound becomes; no term has it, so nothing is found across it."""
+
+
+def _read() -> dict[str, str]:
+    lines = resources.files(__package__).joinpath("readings.txt").read_text(encoding="utf-8").splitlines()
+    pairs = (line.split(" ") for line in lines if not line.startswith("#"))
+    return {char: syllable for syllable, chars in pairs for char in chars}
+
+
+_READINGS = _read()
+_SYLLABLE = "|".join(sorted(set(_READINGS.values()), key=lambda s: (-len(s), s)))
+_BEGINNINGS = "|".join(
+    sorted({s[:n] for s in set(_READINGS.values()) for n in range(1, len(s))}, key=lambda s: -len(s))
+)
+_SPELLED = re.compile(f"(?:{_SYLLABLE})*(?:{_BEGINNINGS})?")
+
+
+class _Spelling(dict[int, str]):
+    """For `str.translate` of folded text. A mark that may stand between syllables becomes nothing."""
+
+    def __init__(self) -> None:
+        super().__init__({ord(char): syllable for char, syllable in _READINGS.items()})
+        self.update({code: chr(code) for code in range(ord("a"), ord("z") + 1)})
+        self.update(dict.fromkeys(map(ord, " -'_/"), ""))
+
+    def __missing__(self, code: int) -> str:
+        if code < 0x10000:
+            self[code] = BREAK
+        return BREAK
+
+
+SPELLING = _Spelling()
+
+
+def syllables(folded: str) -> tuple[str, ...] | None:
+    """The syllables of a folded text of Han characters alone; None where one has no known reading."""
+    found = [_READINGS.get(char) for char in folded]
+    return None if None in found else tuple(s for s in found if s is not None)
+
+
+@functools.lru_cache(maxsize=4096)
+def is_spelled(letters: str) -> bool:
+    """Whether Latin letters are syllables, the last of which may not be complete."""
+    return len(letters) <= 64 and _SPELLED.fullmatch(letters) is not None
