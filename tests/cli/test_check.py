@@ -41,9 +41,10 @@ def test_json_lines(options: list[str]) -> None:
             "risk": "A.1.h",
             "source": "lexicon",
             "rule": second["findings"][0]["rule"],
-            "score": 1.0,
+            "score": 0.95,
             "start": 1,
             "end": 7,
+            "matched": "noise",
         },
         {
             "risk": "A.2.e",
@@ -53,6 +54,7 @@ def test_json_lines(options: list[str]) -> None:
             "start": 8,
             "end": 12,
             "attribute": "gender",
+            "matched": "exact",
         },
     ]
     assert set(second["versions"]) == {"lexicon", "model", "policy"} and second["scores"] == {}
@@ -111,6 +113,6 @@ def test_a_mistyped_file_does_not_pass_as_a_clean_text(options: list[str], name:
 
 def test_errors_of_settings_are_one_clear_line(options: list[str], tmp_path: Path) -> None:
     result = sluice("check", "--lexicon", f"{tmp_path}/none", "x")
-    assert result.returncode == 1 and b"no lexicon file" in result.stderr and b"Traceback" not in result.stderr
+    assert result.returncode == 1 and b"none: No such file" in result.stderr and b"Traceback" not in result.stderr
     result = sluice("check", *options[:-1], "nobody", "x")
     assert result.returncode == 1 and b"unknown profile" in result.stderr

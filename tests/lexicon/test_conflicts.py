@@ -85,7 +85,7 @@ def test_harmless_texts(tmp_path: Path) -> None:
     (tmp_path / "ok.txt").write_text("# harmless\n大麻烦\n冰毒检测\n冰毒\n", encoding="utf-8")
     assert told(tmp_path, "大麻\tA.1.h\t1", "冰毒\tA.1.h\t2", "烦大\tA.1.h\t2") == [
         "a.tsv:2: note: '大麻' is no hit inside the harmless text '大麻烦' (ok.txt:2)",
-        "a.tsv:3: error: '冰毒' is a harmless text too (ok.txt:4), so it can never match",
+        "a.tsv:3: error: '冰毒' is a harmless text too (ok.txt:4), so it can never match as written",
     ]
 
 

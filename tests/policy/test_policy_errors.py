@@ -116,8 +116,8 @@ def test_a_wrong_value_is_named_by_line_and_key(line: str, says: str) -> None:
 
 
 FILES = [
-    ("", "policy.yaml:1: the file is empty; a policy begins with 'version: 1'"),
-    ("\n# nothing\n", "policy.yaml:1: the file is empty; a policy begins with 'version: 1'"),
+    ("", "policy.yaml:1: the file is empty; it begins with 'version: 1'"),
+    ("\n# nothing\n", "policy.yaml:1: the file is empty; it begins with 'version: 1'"),
     ("just text", "policy.yaml:1: must be a mapping of keys to values, not 'just text'"),
     ("\n- 1\n", "policy.yaml:2: must be a mapping of keys to values, not a list"),
     ("version: 1\n", "policy.yaml:1: profiles: missing"),

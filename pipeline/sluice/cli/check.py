@@ -18,6 +18,8 @@ _STYLES = {"release": "green", "flag": "yellow", "stop": "bold red"}
 _PROGRESS_BYTES = 200_000
 """Files together larger than this show a progress bar."""
 _EXIT_FOUND = 3
+_OPTIONAL = ("attribute", "matched", "hint")
+"""Of a finding, what not every one has."""
 
 
 @click.command()
@@ -25,7 +27,9 @@ _EXIT_FOUND = 3
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a text, instead of the view for people.")
 @click.option("--profile", default="default", show_default=True, help="Profile of the policy.")
 @click.option("--policy", type=click.Path(path_type=Path), help="Policy file. Default: the shipped profiles.")
-@click.option("--lexicon", type=click.Path(path_type=Path), help="Lexicon directory. Default: the starter lexicon.")
+@click.option(
+    "--lexicon", type=click.Path(path_type=Path), help="Lexicon: directory or bundle. Default: the starter lexicon."
+)
 @click.option("--model", type=click.Path(path_type=Path), help="Model directory. Default: the shipped model.")
 @click.option("--whole", is_flag=True, help="Take each file as one text, not as one text a line.")
 @click.option(
@@ -126,7 +130,7 @@ def _print_json(given: Any, moderation: Any) -> None:
                 "score": f.score,
                 "start": f.start,
                 "end": f.end,
-                **({"attribute": f.attribute} if f.attribute else {}),
+                **{name: value for name in _OPTIONAL if (value := getattr(f, name))},
             }
             for f in moderation.findings
         ],
@@ -157,7 +161,9 @@ def _print_view(given: Any, moderation: Any) -> None:
         if finding.attribute:
             line.append(f" ({finding.attribute})")
         line.append(
-            f"  [{finding.start}, {finding.end})  {finding.source} {finding.rule}  {finding.score:.2f}", style="dim"
+            f"  [{finding.start}, {finding.end})  {finding.source} {finding.rule}"
+            f"{f' {finding.matched}' if finding.matched not in ('', 'exact') else ''}  {finding.score:.2f}",
+            style="dim",
         )
         console.print(line)
 

@@ -44,7 +44,7 @@ class _Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def version_of(content: Content) -> str:
-    """12 hexadecimal digits of the SHA-256 of all that decides what is found, and with which score. Notes, reviewers
+    """12 hexadecimal digits of the SHA-256 of all that decides what is found and what a finding says. Notes, reviewers
     and the order of the terms do not."""
     rows = sorted(
         msgspec.json.encode(

@@ -20,7 +20,7 @@ SOON_DAYS = 7
 """A term that expires within so many days is told beforehand."""
 
 _SHORT_LATIN = 4
-"""Letters up to which a Latin term stands inside too many words: sm in small, coke in cokernel."""
+"""Letters up to which a Latin term stands inside too many words: sm in small, meth in method."""
 
 _Finding = tuple[Level, str]
 """What is to be said behind the term."""
@@ -68,7 +68,7 @@ class _Collisions:
         if folded in self._harmless:
             harmless, where = self._harmless[folded]
             if harmless == folded:
-                yield "error", f"is a harmless text too ({_short(where, place)}), so it can never match"
+                yield "error", f"is a harmless text too ({_short(where, place)}), so it can never match as written"
             else:
                 yield "note", f"is no hit inside the harmless text {_clip(harmless)!r} ({_short(where, place)})"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import resources
+from itertools import islice, product
 
 from sluice.lexicon.sound import syllables
 from sluice.lexicon.term import MatchChannel
@@ -23,8 +24,15 @@ SOUND_CHARS = 3
 _LONGEST = 12
 """Longest term that is taken apart or abbreviated; whoever disguises a whole sentence changes more of it."""
 
+_TOGETHER = 16
+"""Ways of taking all characters of a term apart: all there are for nearly every term of up to four characters."""
+
 _INITIALS = 4
 """Shortest run of initials that is a term: three letters are too often something else (pdf, ktv, dna)."""
+
+
+_RADICALS = frozenset("氵冫亻扌讠钅饣纟犭忄衤礻艹辶灬刂阝攵疒宀冖彳⺮罒")
+"""Parts that are no characters by themselves: what a character looks like, but harder to type (水每 for 氵每)."""
 
 
 def _read() -> dict[str, tuple[str, ...]]:
@@ -53,9 +61,17 @@ def disguises(folded: str) -> Iterator[tuple[str, MatchChannel]]:
 
 
 def _taken_apart(folded: str) -> set[str]:
-    """One character taken apart, in each way there is; and all that can be, in the first and in the last way."""
-    forms = {folded[:at] + way + folded[at + 1 :] for at, char in enumerate(folded) for way in _PARTS.get(char, ())}
-    forms.add("".join(_PARTS.get(char, (char,))[0] for char in folded))
-    forms.add("".join(_PARTS.get(char, (char,))[-1] for char in folded))
+    """One character taken apart, in each way there is; and all that can be: as they are drawn, as they are typed, and
+    the first of all the other ways together."""
+    ways = [_PARTS.get(char, (char,)) for char in folded]
+    forms = {folded[:at] + way + folded[at + 1 :] for at, some in enumerate(ways) for way in some}
+    for drawn in (True, False):
+        forms.add("".join(_way(char, drawn) for char in folded))
+    forms.update(map("".join, islice(product(*ways), _TOGETHER)))
     forms.discard(folded)
     return forms
+
+
+def _way(char: str, drawn: bool) -> str:
+    ways = _PARTS.get(char, (char,))
+    return next((way for way in ways if _RADICALS.isdisjoint(way) is not drawn), ways[0])

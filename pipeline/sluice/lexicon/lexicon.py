@@ -79,6 +79,13 @@ class Openings(Generic[_Form]):
             pair: tuple(sorted(lengths, reverse=True)) for pair, lengths in by_pair.items()
         }
         """By the last two characters: lengths of the prefixes that end with them, longest first."""
+        self._ends = frozenset(pair[1] for pair in by_pair)
+
+    def says_over_mark(self, pair: str) -> bool:
+        """Whether a letter and a mark of clauses, in either order, tell alone what is open over that mark."""
+        if pair[0].isalnum():
+            return self.prefixes.get(pair[0]) is not True  # type: ignore[call-overload]
+        return pair[1].isalnum() and pair[1] not in self._ends
 
 
 class Lexicon:
@@ -96,7 +103,7 @@ class Lexicon:
         self.terms = tuple(t for t in content.terms if today is None or t.expires is None or t.expires > today)
         self.version = version_of(content)
         """Of all that was read; which terms have expired is a matter of the day."""
-        forms, by_sound = _forms(content.settings, self.terms, _contexts(content, self.terms))
+        forms, by_sound = _forms(content.settings, self.terms, _harmless(content, self.terms))
         self.patterns = sum(map(len, forms.values())) + sum(map(len, by_sound.values()))
         """Forms that are looked for."""
         self.empty = not forms
@@ -156,7 +163,7 @@ def _automaton(rows: Iterable[tuple[str, tuple[Pattern, ...]]]) -> ahocorasick.A
 
 
 def _forms(
-    settings: LexiconSettings, terms: Iterable[Term], contexts: Mapping[str, frozenset[str]]
+    settings: LexiconSettings, terms: Iterable[Term], harmless: Mapping[str, frozenset[str]]
 ) -> tuple[dict[str, list[Pattern]], dict[str, list[Pattern]]]:
     """Every form that is looked for, by its folded characters; and those by sound, by their spelling."""
     forms: dict[str, list[Pattern]] = {}
@@ -165,7 +172,8 @@ def _forms(
     for term in terms:
         folded = term.folded
         scores = _scores(settings, term)
-        allow = tuple((c, at) for c in sorted(contexts.get(folded, ())) for at in _occurrences(folded, c))
+        contexts = harmless.get(folded, frozenset()).union(map(fold_text, term.allow))
+        allow = tuple((context, at) for context in sorted(contexts) for at in _occurrences(folded, context))
         base = Pattern(term, term.rule, len(folded), term.word, bool(term.boundary), allow, scores)
         found = [(folded, base)]
         letters = squeeze(folded)
@@ -211,12 +219,9 @@ def _scores(settings: LexiconSettings, term: Term) -> dict[MatchChannel, float]:
     }
 
 
-def _contexts(content: Content, terms: Iterable[Term]) -> dict[str, frozenset[str]]:
-    """By folded term: the folded texts in which it is harmless, its own and those that the whole lexicon allows."""
+def _harmless(content: Content, terms: Iterable[Term]) -> dict[str, frozenset[str]]:
+    """By folded term: those texts, folded, that the whole lexicon takes for harmless and that contain it."""
     found: dict[str, set[str]] = {}
-    for term in terms:
-        if term.allow:
-            found.setdefault(term.folded, set()).update(map(fold_text, term.allow))
     if content.harmless:
         known = {term.folded for term in terms}
         for text in map(fold_text, content.harmless):

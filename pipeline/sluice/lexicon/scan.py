@@ -9,6 +9,7 @@ way of cutting the text.
 
 from __future__ import annotations
 
+import re
 from bisect import insort
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -36,6 +37,9 @@ _LOWERED = 0.6
 """What the score of a hit across the edge of a word is multiplied by: a term of severity 3 then is a weak signal."""
 
 _MARKS_BETWEEN_SYLLABLES = 3
+
+
+_NOT_HAN = re.compile(r"[^\u2e80-\U0010ffff]")
 
 
 class _Hit(msgspec.Struct, frozen=True, gc=False):
@@ -242,28 +246,34 @@ class LexiconScan:
             word = openings.prefixes.get(buffer[-1])
             opened = int(word is False or (word is True and not (len(buffer) > 1 and _in_word(buffer[-2]))))
         if self._sounds is not None and buffer:
-            heard = self._open_by_sound(pair) if by_pair else None
-            if heard is None:
-                by_pair = False
-                heard = self._open_by_spelling(buffer)
+            heard, certain = self._open_by_sound(buffer, pair)
+            by_pair = by_pair and certain
             opened = max(opened, heard)
         if lexicon.noisy and buffer and (self._spaced is not None or not pair.isalnum()):
-            by_pair = False
+            by_pair = by_pair and self._spaced is None and openings.says_over_mark(pair)
             opened = max(opened, self._open_over_marks(buffer))
         if by_pair and len(lexicon.ends) < MOST_ENDS:
             lexicon.ends[pair] = opened
         return opened
 
-    def _open_by_sound(self, pair: str) -> int | None:
-        """How many of the last two characters may be the beginning of a term by its sound; None where more of the text
-        has to be looked at."""
-        openings = self.lexicon.sound_openings
-        before, last = SPELLING[ord(pair[0])], SPELLING[ord(pair[1])]
-        if last == BREAK:
-            return 0
-        if ord(pair[1]) < _CJK or (ord(pair[0]) < _CJK and before != BREAK) or (before, last) in openings.lengths:
-            return None
-        return int((last,) in openings.prefixes)
+    def _open_by_sound(self, buffer: str, pair: str) -> tuple[int, bool]:
+        """How many of the last characters may be the beginning of a term by its sound, and whether the last two of them
+        are enough to say so."""
+        if len(pair) == 2:
+            openings = self.lexicon.sound_openings
+            before, last = SPELLING[ord(pair[0])], SPELLING[ord(pair[1])]
+            if last == BREAK:
+                return 0, True
+            if ord(pair[1]) >= _CJK and (before == BREAK or ord(pair[0]) >= _CJK):
+                lengths = openings.lengths.get((before, last))
+                if lengths is None:
+                    return int((last,) in openings.prefixes), True
+                if _NOT_HAN.search(buffer, max(len(buffer) - lengths[0], 0)) is None:
+                    for length in lengths:
+                        if tuple([SPELLING[ord(char)] for char in buffer[-length:]]) in openings.prefixes:
+                            return length, False
+                    return int((last,) in openings.prefixes), False
+        return self._open_by_spelling(buffer), False
 
     def _open_by_spelling(self, buffer: str) -> int:
         """How many of the last characters may be the beginning of a term by its sound, looking at them one by one."""

@@ -13,7 +13,7 @@ from importlib import resources
 
 __all__ = ["BREAK", "SPELLING", "is_spelled", "syllables"]
 
-BREAK = "."
+BREAK = "|"
 """What a character without a sound becomes; no term has it, so nothing is found across it."""
 
 
@@ -37,7 +37,7 @@ class _Spelling(dict[int, str]):
     def __init__(self) -> None:
         super().__init__({ord(char): syllable for char, syllable in _READINGS.items()})
         self.update({code: chr(code) for code in range(ord("a"), ord("z") + 1)})
-        self.update(dict.fromkeys(map(ord, " -'_/"), ""))
+        self.update(dict.fromkeys(map(ord, " .-'_/+=#&@"), ""))
 
     def __missing__(self, code: int) -> str:
         if code < 0x10000:

@@ -52,6 +52,7 @@ class ChannelState:
         "early_chars",
         "final",
         "gap_since",
+        "held_since",
         "last_seen",
         "length",
         "lexicon",
@@ -85,6 +86,8 @@ class ChannelState:
         self.length = offset
         """Characters read so far."""
         self.lexicon_cleared = offset
+        self.held_since: float | None = None
+        """Since when the lexicon has held back what it holds back now; None when it holds nothing."""
         self.announced = offset
         """Watermark in the last release that named this channel."""
         self.unscanned_to = 0
@@ -126,6 +129,7 @@ class ChannelState:
             self._keep_early(delta, limits, now)
             return None
         fed = Fed([], [])
+        cleared = self.lexicon_cleared
         self._read(delta, fed, now)
         while self.early and not self.final:
             held = self.early.pop(self.next_seq, None)
@@ -134,8 +138,10 @@ class ChannelState:
             self.early_chars -= len(held.text)
             if held.start != self.length:
                 self.gap_since = now
+                self._note_held(cleared, now)
                 return fed
             self._read(held, fed, now)
+        self._note_held(cleared, now)
         if self.final and self.early:
             fed.beyond = list(self.early.values())
             self.early.clear()
@@ -153,6 +159,21 @@ class ChannelState:
                 return
             self.early[delta.seq] = delta
             self.early_chars += len(delta.text)
+
+    def _note_held(self, cleared_before: int, now: float) -> None:
+        if self.lexicon_cleared == self.length:
+            self.held_since = None
+        elif self.held_since is None or self.lexicon_cleared > cleared_before:
+            self.held_since = now
+
+    def let_go(self, now: float) -> bool:
+        """Clear what the lexicon has held back for half of the profile's deadline: the rest of the term does not come,
+        and at the deadline the reader's gate would take the silence for a failure. Returns whether there was any."""
+        if self.held_since is None or now - self.held_since < self.stream.profile.deadline_ms / 2000:
+            return False
+        self.held_since = None
+        self.lexicon_cleared = self.length
+        return True
 
     def gap_expired(self, now: float) -> bool:
         """Whether a missing delta has been waited for long enough."""
@@ -184,7 +205,8 @@ class ChannelState:
 
     def _read_lexicon(self, text: str, final: bool, fed: Fed) -> None:
         verdict = self.lexicon.feed(text, final)
-        self.lexicon_cleared = verdict.cleared
+        # What was let go stays so.
+        self.lexicon_cleared = max(self.lexicon_cleared, verdict.cleared)
         fed.findings += verdict.findings
 
     def change_over(self, lexicon: LexiconScan) -> Sequence[Finding]:
@@ -196,6 +218,7 @@ class ChannelState:
         self.lexicon = lexicon
         verdict = lexicon.feed("")
         self.lexicon_cleared = verdict.cleared
+        self.held_since = None if verdict.cleared == self.length else self.last_seen
         return verdict.findings
 
     def state(self) -> dict[str, Any]:
@@ -223,6 +246,7 @@ class ChannelState:
         self._cutter.restore(tuple(state["cutter"]))
         self.unscanned_to = state["unscanned_to"]
         self.gap_since = now if state["gap"] else None
+        self.held_since = None if self.lexicon_cleared == self.length else now
         for seq, start, text, final in state["early"]:
             self.early[seq] = Delta(self.stream.id, seq, start, text, self.name, final)
             self.early_chars += len(text)

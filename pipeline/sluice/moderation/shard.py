@@ -99,7 +99,8 @@ class Shard:
         return step
 
     def tick(self, *, now: float, wall: float) -> list[Step]:
-        """What the passing of time leads to: slow units to be scored, gaps that were waited for too long."""
+        """What the passing of time leads to: slow units to be scored, gaps that were waited for too long, beginnings of
+        terms that do not go on."""
         steps: dict[str, Step] = {}
         for channel in list(self._timed):
             if channel.stream.stopped:
@@ -107,20 +108,22 @@ class Shard:
             producer = channel.stream.producer
             expired = channel.gap_expired(now)
             window = None if expired or channel.windows is None else channel.windows.tick(now)
-            if not expired and window is None:
+            let_go = not expired and channel.let_go(now)
+            if not expired and window is None and not let_go:
                 continue
             step = steps.get(producer)
             if step is None:
                 step = steps[producer] = self._step(producer, self._last_offset, 0.0, wall, is_frame=False)
             if expired:
                 self._give_up_gap(channel, step, now)
-            elif window is not None:
-                self._change_over(channel, step)
-                if channel.stream.stopped:
-                    continue
+                continue
+            self._change_over(channel, step)
+            if channel.stream.stopped:
+                continue
+            if window is not None:
                 channel.open_windows += 1
                 step.windows.append((channel, window))
-                step.touched.append(channel)
+            step.touched.append(channel)
         return list(steps.values())
 
     def expire(self, *, now: float, wall: float) -> list[Step]:
@@ -249,7 +252,7 @@ class Shard:
             if channel.stream.stopped:
                 return
         step.windows += [(channel, window) for window in fed.windows]
-        if channel.windows is not None:
+        if channel.windows is not None or channel.held_since is not None:
             self._timed.add(channel)
 
     def _open(self, delta: Delta, step: Step, now: float) -> ChannelState | None:
@@ -331,7 +334,7 @@ class Shard:
         if state["windows"] is None:  # the profile had no classifier then; if it has one now, it begins here
             channel.windows = self._detectors.window_scan(stream.profile, channel.length)
         channel.stored = True
-        if channel.gap_since is not None:
+        if channel.gap_since is not None or channel.held_since is not None:
             self._timed.add(channel)
 
     def _add_stream(self, stream_id: str, producer: str, profile: Profile) -> StreamState:

@@ -76,7 +76,7 @@ def compose(text: str, report: Report) -> yaml.Node | None:
         report.add(loader.line + 1, "", "not valid YAML: an escape or number is out of range")
         return None
     if node is None:
-        report.add(1, "", "the file is empty; a policy begins with 'version: 1'")
+        report.add(1, "", "the file is empty; it begins with 'version: 1'")
     return node
 
 

@@ -58,7 +58,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unit_ms: _Millis = 1_500
     """Milliseconds after which what there is of a slow sentence is scored and released."""
     deadline_ms: _Millis = 5_000
-    """How long a reader's gate waits for the release of a character before `on_failure` applies."""
+    """How long a reader's gate waits for the release of a character before `on_failure` applies. What the lexicon holds
+    back because a term may have begun is released after half of it, if nothing comes to decide it."""
     on_failure: FailureMode = "closed"
     """What the gate does at the deadline: withhold the text (`closed`) or show it unscanned (`open`)."""
     on_context_lost: FailureMode = "closed"

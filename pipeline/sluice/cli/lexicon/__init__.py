@@ -1,9 +1,10 @@
-"""`sluice lexicon`: check a lexicon, try it, count it, compare it, and make it one file."""
+"""`sluice lexicon`: check a lexicon, try it, count it, compare it, make it one file, and have workers use it."""
 
 from __future__ import annotations
 
 import click
 
+from sluice.cli.controls import activate, active
 from sluice.cli.lexicon.audit import audit_command
 from sluice.cli.lexicon.check import check_command
 from sluice.cli.lexicon.compile import compile_command
@@ -17,13 +18,15 @@ __all__ = ["lexicon"]
 
 @click.group()
 def lexicon() -> None:
-    """Check, try, count and compare lexicons, and make one a single file.
+    """Check, try, count, compare and activate lexicons, and make one a single file.
 
     A lexicon is a directory or a bundle made by `compile`; where none is named, it is the starter lexicon.
     """
 
 
 for _command in (
+    activate,
+    active,
     audit_command,
     check_command,
     compile_command,
