@@ -33,7 +33,7 @@ _OPTIONS = [
         help="Partitions of the outputs topic.",
     ),
     click.option("--policy", type=click.Path(path_type=Path), help="Policy file. Default: the shipped profiles."),
-    click.option("--lexicon", type=click.Path(path_type=Path), help="Lexicon: directory or bundle. Default: the starter one."),
+    click.option("--lexicon", type=click.Path(path_type=Path), help="Lexicon, or bundle. Default: the starter."),
     click.option("--model", type=click.Path(path_type=Path), help="Model directory. Default: the shipped model."),
     click.option(
         "--detectors",
