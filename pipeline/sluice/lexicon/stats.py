@@ -10,6 +10,8 @@ import msgspec
 
 from sluice.lexicon.bundle import version_of
 from sluice.lexicon.files import Content
+from sluice.lexicon.lexicon import Lexicon
+from sluice.lexicon.term import CHANNELS
 from sluice.risks import RISKS
 
 __all__ = ["Statistics", "script", "statistics"]
@@ -31,11 +33,14 @@ class Statistics(msgspec.Struct, frozen=True):
     """By folded characters."""
     scripts: dict[str, int]
     """`Han`, `Latin`, `mixed` (of several scripts) and `other`."""
+    forms: dict[str, int]
+    """What the automata look for, by channel: the terms, and their disguised forms."""
 
 
 def statistics(content: Content) -> Statistics:
     """Count a lexicon's terms."""
     terms = content.terms
+    forms = Lexicon(content).forms
     risks = Counter(term.risk for term in terms)
     return Statistics(
         version=version_of(content),
@@ -48,6 +53,7 @@ def statistics(content: Content) -> Statistics:
         categories=dict(sorted(Counter(term.category for term in terms).items())),
         lengths=dict(sorted(Counter(len(term.folded) for term in terms).items())),
         scripts=dict(Counter(script(term.folded) for term in terms).most_common()),
+        forms={channel: forms[channel] for channel in CHANNELS if forms[channel]},
     )
 
 

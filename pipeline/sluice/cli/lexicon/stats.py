@@ -51,6 +51,7 @@ def _show(name: str, counted: Statistics) -> None:
         _table("length", lengths),
         _table("severity", counted.severities),
         _table("script", counted.scripts),
+        _table("forms", counted.forms),
     )
     screen.print(Columns(tables, padding=(1, 3)))
 
@@ -58,7 +59,7 @@ def _show(name: str, counted: Statistics) -> None:
 def _table(heading: str, counts: Mapping[str, int] | Mapping[int, int]) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column(heading, overflow="fold")
-    table.add_column("terms", justify="right")
+    table.add_column("" if heading == "forms" else "terms", justify="right")
     for key, count in counts.items():
         if count:
             table.add_row(Text(visible(f"{key}")), f"{count}")
