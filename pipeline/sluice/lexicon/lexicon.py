@@ -106,7 +106,7 @@ class Lexicon:
         """Of all that was read; which terms have expired is a matter of the day."""
         forms, by_sound = _forms(content.settings, self.terms, _harmless(content, self.terms))
         self.forms = Counter(p.channel for some in (forms, by_sound) for ps in some.values() for p in ps)
-        """Forms that are looked for, by channel; `exact` counts the terms themselves, in which `folded` is found too."""
+        """Forms that are looked for, by channel; `exact` are the terms themselves."""
         self.empty = not forms
         # pyahocorasick scans a node's children one by one, and Chinese gives the root thousands of them; as UTF-8
         # bytes there are at most 64, which is 5 to 10 times faster.
