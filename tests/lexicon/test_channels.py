@@ -62,6 +62,8 @@ def test_a_disguise_is_found_and_named(starter: Lexicon, text: str, channel: str
         "冰毒，现货",  # a comma between two words
         "病毒先祸害了村里",  # other words that sound alike in part
         "the abdxh file",  # initials within a word
+        "see the BDXH file, v2",  # and among words of another language
+        "https://example.com/bdxh/a1",
         "ice is in the dubious xian huo",
         "冰    毒    现    货",  # too wide for marks
         "如果，有冰，就拿毒，辣椒现，买的货",

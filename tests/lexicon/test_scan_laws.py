@@ -6,12 +6,14 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sluice.contract.decision import Finding
 from sluice.lexicon import Lexicon, LexiconScan, Term
+from sluice.lexicon.term import CHANNELS
 from sluice.text.fold import fold_text
 from support.lexicon_definition import Found, define
 
@@ -180,3 +182,49 @@ def test_odd_text_is_read(text: str) -> None:
         findings, cleared = scan([*parts, ""])
         assert [f.rule for f in findings] == [TERMS[0].rule]
         assert cleared[-1] == len(text)
+
+
+HAN = "赌博网站大麻烦冰毒现货海西安先"
+SIGNS = HAN + "abmsduxing *_.-'，。\n!😀\u200b/\u00ad㎡½①Ａß\ud800"
+drawn_terms = st.builds(
+    Term,
+    text=st.one_of(
+        st.text(HAN, min_size=2, max_size=6),
+        st.text("abmsdu", min_size=2, max_size=5),
+        st.text(HAN + "abms -", min_size=2, max_size=6).filter(lambda t: len(fold_text(t).strip()) > 1),
+    ),
+    risk=st.sampled_from(["A.1.h", "A.1.f"]),
+    severity=st.integers(1, 3),
+    category=st.just("t"),
+    word=st.booleans(),
+    boundary=st.sampled_from(["", "lower", "need"]),
+    channels=st.one_of(st.none(), st.lists(st.sampled_from(CHANNELS[1:]), max_size=6).map(tuple)),
+)
+drawn_lexicons = st.lists(drawn_terms, min_size=1, max_size=6, unique_by=lambda t: (t.folded, t.risk)).map(Lexicon)
+
+
+@settings(max_examples=300)
+@given(st.data(), drawn_lexicons)
+def test_the_laws_hold_for_any_lexicon(data: st.DataObject, lexicon: Lexicon) -> None:
+    forms = [*(t.text for t in lexicon.terms), *("*".join(t.text) for t in lexicon.terms)]
+    parts = data.draw(st.lists(st.one_of(st.text(SIGNS, max_size=4), st.sampled_from(forms)), max_size=8))
+    sizes = data.draw(st.lists(st.integers(0, 5), max_size=12))
+    at = data.draw(st.integers(0, len(sizes)))
+    text = "".join(parts)
+    wanted = define(lexicon, text)
+    state = LexiconScan(lexicon, str)
+    found: list[Finding] = []
+    watermark = 0
+    cut = recut(text, sizes)
+    for index, part in enumerate(cut):
+        if index == at:
+            kept = state.state()
+            state = LexiconScan(lexicon, str)
+            state.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(kept)) if text.isprintable() else kept)
+        verdict = state.feed(part, index == len(cut) - 1)
+        assert all(f.start >= watermark for f in verdict.findings)
+        assert verdict.cleared >= watermark
+        watermark = verdict.cleared
+        found += verdict.findings
+    assert [Found(f.start, f.end, f.rule, f.matched, f.score) for f in found] == wanted
+    assert watermark == len(text)

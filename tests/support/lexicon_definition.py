@@ -152,6 +152,11 @@ def _worth(folded: str, start: int, end: int, pattern: Pattern, channel: str, sc
         return 0.0
     if pattern.sounds and folded[end - 1].isascii() and _wordy(folded, end):
         return 0.0
+    if channel == "initials":
+        before = [c for c in folded[max(start - 4, 0) : start] if c.isalnum()][-1:]
+        behind = [c for c in folded[end : end + 4] if c.isalnum()][:1]
+        if (before or behind) and not any(ord(c) >= CJK for c in before + behind):
+            return 0.0
     if pattern.allow:
         text, at = folded, start
         if channel == "noise":

@@ -38,6 +38,8 @@ _LOWERED = 0.6
 
 _MARKS_BETWEEN_SYLLABLES = 3
 
+_NEAR = 4
+"""Characters beside initials in which another letter is looked for."""
 
 _NOT_HAN = re.compile(r"[^\u2e80-\U0010ffff]")
 
@@ -143,6 +145,8 @@ class LexiconScan:
         pair = buffer[-2:]
         opened = lexicon.ends.get(pair) if self._spaced is None else None
         held = total - (self._open(buffer, pair) if opened is None else opened)
+        if held < self._held:
+            held = self._held  # a mark has joined it to letters that were ruled out before
         findings = []
         if self._waiting:
             findings = self._settle(buffer, held, False)
@@ -270,8 +274,9 @@ class LexiconScan:
                     return int((last,) in openings.prefixes), True
                 if _NOT_HAN.search(buffer, max(len(buffer) - lengths[0], 0)) is None:
                     for length in lengths:
-                        if tuple([SPELLING[ord(char)] for char in buffer[-length:]]) in openings.prefixes:
-                            return length, False
+                        heard = tuple([SPELLING[ord(char)] for char in buffer[-length:]])
+                        if heard in openings.prefixes:
+                            return len(heard), False
                     return int((last,) in openings.prefixes), False
         return self._open_by_spelling(buffer), False
 
@@ -498,6 +503,10 @@ def _score(hit: _Hit, buffer: str, start: int, final: bool) -> float | None:
             return None
         if end < length and _in_word(buffer[end]):
             return 0.0
+    if hit.channel == "initials":
+        beside = _han_beside(buffer, start, end, final)
+        if not beside:
+            return None if beside is None else 0.0
     if pattern.allow:
         harmless = _harmless(hit, buffer, start, final)
         if harmless is not False:
@@ -510,6 +519,18 @@ def _score(hit: _Hit, buffer: str, start: int, final: bool) -> float | None:
         if _crosses(around, at, at + pattern.length):
             return 0.0 if pattern.term.boundary == "need" else round(hit.score * _LOWERED, 4)
     return hit.score
+
+
+def _han_beside(buffer: str, start: int, end: int, final: bool) -> bool | None:
+    """Whether the letter before `start` or behind `end` is Han, or there is none on either side; None while that is not
+    certain. Among Latin letters initials are names, codes and words of other languages."""
+    before = next((char for char in reversed(buffer[max(start - _NEAR, 0) : start]) if char.isalnum()), "")
+    if before >= "\u2e80":
+        return True
+    behind = next((char for char in buffer[end : end + _NEAR] if char.isalnum()), "")
+    if not behind and len(buffer) < end + _NEAR and not final:
+        return None
+    return behind >= "\u2e80" or not (before or behind)
 
 
 def _harmless(hit: _Hit, buffer: str, start: int, final: bool) -> bool | None:

@@ -14,7 +14,7 @@ class Segmenter(Protocol):
     """Cuts text into words. The same text gives the same words in every process."""
 
     def words(self, text: str) -> Sequence[str]:
-        """The words of a text in order; joined they are the text."""
+        """The words of a text in order; together they are as long as it."""
         ...
 
 
@@ -32,7 +32,8 @@ class RustJieba:
 
     def words(self, text: str) -> Sequence[str]:
         """As `Segmenter.words`."""
-        words: Sequence[str] = self._cut(text, False)
+        # A lone surrogate, which cannot be on the wire, is a character of its own like any other sign.
+        words: Sequence[str] = self._cut(text.encode("utf-8", "replace").decode(), False)
         return words
 
 
