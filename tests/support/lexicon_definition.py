@@ -130,21 +130,14 @@ def _sounds(folded: str, start: int, pattern: Pattern) -> int | None:
         if marks > 3 or at >= len(folded):
             return None
         if "a" <= folded[at] <= "z":
-            if not folded.startswith(sound, at):
+            if folded[at : at + len(sound)].replace("v", "u") != sound:
                 return None
             at += len(sound)
         elif SPELLING[ord(folded[at])] == sound:
             at += 1
         else:
             return None
-    own = pattern.term.folded
-    span = folded[start:at]
-    han = "".join(c for c in span if ord(c) >= CJK)
-    if han and han != own:
-        words = segmenter().words(span)
-        if any(len(w) > 1 and ord(w[0]) >= CJK and w not in own for w in words):
-            return None
-    return None if span == own else at
+    return None if folded[start:at] == pattern.term.folded else at
 
 
 def _worth(folded: str, start: int, end: int, pattern: Pattern, channel: str, score: float) -> float:
@@ -167,6 +160,15 @@ def _worth(folded: str, start: int, end: int, pattern: Pattern, channel: str, sc
                 context = "".join(c for c in context if c.isalnum())
             if at >= offset and text.startswith(context, at - offset):
                 return 0.0
+    if pattern.sounds and any(ord(c) >= CJK for c in folded[start:end]):
+        left = max(start - BOUNDARY_LEFT, 0)
+        at = left
+        for word in segmenter().words(folded[left : end + BOUNDARY_RIGHT]):
+            part = folded[max(at, start) : max(min(at + len(word), end), start)]
+            if part and len(word) > 1 and ord(word[0]) >= CJK and part not in pattern.term.folded:
+                return 0.0
+            at += len(word)
+        return score
     if pattern.boundary and channel in ("exact", "folded"):
         left = max(start - BOUNDARY_LEFT, 0)
         at, crosses = left, False

@@ -25,7 +25,7 @@ from sluice.text.fold import fold_text
 __all__ = ["MAX_PATTERNS", "Lexicon", "Openings", "Pattern", "as_letters"]
 
 MAX_PATTERNS = 2_000_000
-"""Forms in the automaton, disguises included. About 1 GB; a list that needs more has to leave channels out."""
+"""Forms in the automaton, disguises included. About 2 GB; a list that needs more has to leave channels out."""
 
 MOST_ENDS = 100_000
 """Entries of `Lexicon.ends`; about 10 MB."""
@@ -225,8 +225,9 @@ def _harmless(content: Content, terms: Iterable[Term]) -> dict[str, frozenset[st
     found: dict[str, set[str]] = {}
     if content.harmless:
         known = {term.folded for term in terms}
+        lengths = {len(folded) for folded in known}
         for text in map(fold_text, content.harmless):
-            parts = {text[start:end] for start in range(len(text)) for end in range(start + 2, len(text) + 1)}
+            parts = {text[at : at + length] for length in lengths for at in range(len(text) - length + 1)}
             for part in parts & known:
                 found.setdefault(part, set()).add(text)
     return {folded: frozenset(contexts) for folded, contexts in found.items()}

@@ -1,4 +1,4 @@
-"""Text as it sounds: each Han character as its syllable without tone, each Latin letter as itself.
+"""Text as it sounds: each Han character as its syllable without tone, each Latin letter as itself (v as u).
 
 Characters of the same sound, and a word written in pinyin, become the same letters, so one automaton over them finds a
 term whichever of these it was written in. What is found is then compared syllable by syllable: the letters alone would
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
+import unicodedata
 from importlib import resources
 
 __all__ = ["BREAK", "SPELLING", "is_spelled", "syllables"]
@@ -20,7 +21,8 @@ BREAK = "|"
 def _read() -> dict[str, str]:
     lines = resources.files(__package__).joinpath("readings.txt").read_text(encoding="utf-8").splitlines()
     pairs = (line.split(" ") for line in lines if not line.startswith("#"))
-    return {char: syllable for syllable, chars in pairs for char in chars}
+    # ü is folded to u, and typed as v; both are read as u, and so are the syllables.
+    return {char: syllable.replace("v", "u") for syllable, chars in pairs for char in chars}
 
 
 _READINGS = _read()
@@ -37,12 +39,14 @@ class _Spelling(dict[int, str]):
     def __init__(self) -> None:
         super().__init__({ord(char): syllable for char, syllable in _READINGS.items()})
         self.update({code: chr(code) for code in range(ord("a"), ord("z") + 1)})
-        self.update(dict.fromkeys(map(ord, " .-'_/+=#&@"), ""))
+        self[ord("v")] = "u"
+        self.update(dict.fromkeys(map(ord, " .-'’_/+=#&@"), ""))
 
     def __missing__(self, code: int) -> str:
-        if code < 0x10000:
-            self[code] = BREAK
-        return BREAK
+        sound = "" if unicodedata.category(chr(code)) == "So" else BREAK
+        if code < 0x20000:
+            self[code] = sound
+        return sound
 
 
 SPELLING = _Spelling()

@@ -23,6 +23,9 @@ NOISE = frozenset("*_~^`|\\•·・●○◆◇■□★☆※")
 Space, hyphen, full stop and slash are not among them: joining words over those makes new words by accident.
 """
 
+_INVISIBLE = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+"""Fillers that are letters or signs by their category, and show nothing."""
+
 _KEPT = {"\n": "\n", "\r": "\n", "\t": " ", "…": "…"}
 """`…` would fold to three full stops, and it is common in Chinese text."""
 
@@ -79,7 +82,9 @@ def _plain(char: str) -> str:
 
 def _fold_kind(char: str) -> str:
     kind = unicodedata.category(char)
-    if char in NOISE or kind in ("Cf", "Cc", "Mn", "Me"):  # zero-width, direction marks, controls, variation selectors
+    if (
+        char in NOISE or char in _INVISIBLE or kind in ("Cf", "Cc", "Mn", "Me")
+    ):  # zero-width, direction marks, controls, variation selectors
         return ""
     return " " if kind == "Zs" else char
 
