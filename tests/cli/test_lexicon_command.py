@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -358,3 +359,46 @@ def test_a_reader_that_stops_early_is_no_error() -> None:
     command = f"{sys.executable} -m sluice lexicon list | head -n 1"
     result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
     assert (len(result.stdout.splitlines()), result.stderr) == (1, "")
+
+
+def run_process(*arguments: str, **options: object) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(  # type: ignore[call-overload, no-any-return]
+        [sys.executable, "-m", "sluice", "lexicon", *arguments], stderr=subprocess.PIPE, timeout=60, **options
+    )
+
+
+@pytest.mark.parametrize("output", ["", "."])
+def test_a_bundle_needs_the_name_of_a_file(output: str) -> None:
+    result = run_process("compile", "good", "-o", output, stdout=subprocess.PIPE)
+    assert result.returncode == 1 and b"cannot be written" in result.stderr and b"Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "list", "stats", "audit"])
+def test_a_full_disk_is_one_line(command: str) -> None:
+    with open("/dev/full", "wb") as full:
+        result = run_process(command, "good", stdout=full)
+    assert result.returncode == 1
+    assert result.stderr.decode().splitlines() == ["sluice: the output cannot be written: No space left on device"]
+
+
+@pytest.mark.parametrize("name", [b"\xff.tsv", b"a\nb.tsv", b"x" * 70 + b".tsv"])
+def test_the_name_of_a_file_is_refused_with_its_place_and_on_one_line(folder: Path, name: bytes) -> None:
+    (folder / "good" / "broken.tsv").write_text("term\trisk\tseverity\n毒\tA.1.h\t3\n")
+    (Path(bytes(folder / "good").decode()) / name.decode("utf-8", "surrogateescape")).write_text(GOOD["drugs.tsv"])
+    result = run_process("check", "good", stdout=subprocess.PIPE)
+    lines = [line for line in result.stdout.decode().splitlines() if ": error: " in line]
+    assert result.returncode == 1 and len(lines) == 2, result
+    assert any("printable characters" in line for line in lines) and any("broken.tsv:2" in line for line in lines)
+    assert run_process("list", "--json", "good", stdout=subprocess.PIPE).returncode == 1
+
+
+def test_only_files_are_read_and_only_from_the_directory(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    assert b"neither a directory nor a file" in run_process("check", "pipe", stdout=subprocess.PIPE).stderr
+    (folder / "out.txt").write_text("死穷鬼\n")
+    for number, target in enumerate(["/dev/zero", "../out.txt"]):
+        link = folder / "good" / "slurs.txt"
+        link.unlink()
+        link.symlink_to(target)
+        result = run_process("check", "good", stdout=subprocess.PIPE)
+        assert b"lexicon.yaml:4: error: 'slurs.txt' is not a file in the lexicon" in result.stdout, number

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from importlib import import_module
 from typing import Any
 
 import click
+from click.utils import PacifyFlushWrapper
 
 import sluice
 from sluice.errors import SluiceError
@@ -38,6 +40,13 @@ class _Lazy(click.Group):
             return super().invoke(context)
         except SluiceError as error:
             click.echo(f"sluice: {error}", err=True)
+            sys.exit(1)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            # What is left in the buffer cannot be written either, and Python would say so once more.
+            sys.stdout = PacifyFlushWrapper(sys.stdout)
+            click.echo(f"sluice: the output cannot be written: {error.strerror}", err=True)
             sys.exit(1)
 
 

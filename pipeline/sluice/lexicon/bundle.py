@@ -15,7 +15,8 @@ import msgspec
 
 from sluice.errors import LexiconError
 from sluice.lexicon.files import MAX_TERMS, Content, Place, Reading, check_harmless, check_term, survey
-from sluice.lexicon.problem import raise_for
+from sluice.lexicon.problem import raise_for, shown
+from sluice.lexicon.settings import check_settings
 from sluice.lexicon.term import SEVERITY_SCORES
 from sluice.risks import RISKS
 from sluice.text.fold import FOLD_VERSION, fold_text
@@ -102,6 +103,7 @@ def decode_bundle(data: bytes, name: str = "bundle") -> Content:
     if len(content.terms) > MAX_TERMS:
         raise LexiconError(f"{name}: {len(content.terms)} terms, the limit is {MAX_TERMS}")
     try:
+        check_settings(content.settings)
         for term in content.terms:
             if term.risk not in RISKS or term.severity not in SEVERITY_SCORES:
                 raise LexiconError("unknown risk or severity")
@@ -135,12 +137,14 @@ def survey_lexicon(path: Path) -> Reading:
     if path.is_dir():
         return survey(path)
     try:
+        if path.exists() and not path.is_file():
+            raise LexiconError(f"{shown(path)}: neither a directory nor a file")
         with path.open("rb") as file:
             data = file.read(MAX_BUNDLE_BYTES + 1)
     except (OSError, ValueError) as error:
-        raise LexiconError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+        raise LexiconError(f"{shown(path)}: {getattr(error, 'strerror', None) or error}") from None
     if len(data) > MAX_BUNDLE_BYTES:
-        raise LexiconError(f"{path}: larger than {MAX_BUNDLE_BYTES >> 20} MiB")
-    content = decode_bundle(data, str(path))
+        raise LexiconError(f"{shown(path)}: larger than {MAX_BUNDLE_BYTES >> 20} MiB")
+    content = decode_bundle(data, shown(path))
     place = Place(str(path))
     return Reading(content, (place,) * len(content.terms), (place,) * len(content.harmless))

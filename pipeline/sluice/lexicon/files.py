@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, cast, get_args
 import msgspec
 
 from sluice.errors import InputError, LexiconError
-from sluice.lexicon.problem import Problem, raise_for
+from sluice.lexicon.problem import Problem, raise_for, shown
 from sluice.lexicon.settings import LexiconSettings, PlainList, read_settings
 from sluice.lexicon.term import CHANNELS, MAX_TERM_CHARS, SEVERITY_SCORES, Boundary, MatchChannel, Term
 from sluice.risks import risk as find_risk
@@ -49,6 +49,7 @@ _COLUMNS = (
     *("word", "boundary", "allow", "channels", "hint", "note", "source", "added", "reviewer", "expires"),
 )
 _MAX_NOTE = 500
+_MAX_CATEGORY = 64
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -140,17 +141,21 @@ class _Reader:
         return Reading(content, tuple(self._places), places, tuple(self.problems))
 
     def problem(self, level: Any, file: Path, line: int, message: str) -> None:
-        self.problems.append(Problem(level, str(file), line, message))
+        self.problems.append(Problem(level, shown(file), line, message))
 
     def text(self, file: Path, encoding: str = "utf-8") -> str | None:
         """The text of a file; with no encoding named, whichever of the two its bytes are."""
         try:
-            if file.stat().st_size > _MAX_BYTES:
-                self.problem("error", file, 0, f"larger than {_MAX_BYTES >> 20} MiB")
+            if file.exists() and not file.is_file():
+                self.problem("error", file, 0, "not a file")
                 return None
-            data = file.read_bytes()
+            with file.open("rb") as opened:
+                data = opened.read(_MAX_BYTES + 1)
         except (OSError, ValueError) as error:
             self.problem("error", file, 0, getattr(error, "strerror", None) or str(error))
+            return None
+        if len(data) > _MAX_BYTES:
+            self.problem("error", file, 0, f"larger than {_MAX_BYTES >> 20} MiB")
             return None
         data = data.removeprefix(b"\xef\xbb\xbf")
         if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
@@ -168,8 +173,17 @@ class _Reader:
         self.problem("error", file, line, f"{named} at byte {wrong.start}")
         return None
 
+    def _terms_of(self, file: Path, encoding: str) -> str | None:
+        """The text of a file whose name is the category of its terms."""
+        try:
+            _check_category(file.stem)
+        except LexiconError as error:
+            self.problem("error", file, 0, str(error))
+            return None
+        return self.text(file, encoding)
+
     def table(self, file: Path) -> None:
-        text = self.text(file)
+        text = self._terms_of(file, "utf-8")
         if text is None:
             return
         first, *lines = text.split("\n")
@@ -189,7 +203,7 @@ class _Reader:
 
     def plain(self, directory: Path, settings: Path, plain: PlainList) -> None:
         file = self._inside(directory, settings, plain.line, plain.file)
-        text = None if file is None else self.text(file, plain.encoding)
+        text = None if file is None else self._terms_of(file, plain.encoding)
         if file is None or text is None:
             return
         attribute = find_risk(plain.risk).attribute or ""
@@ -234,7 +248,8 @@ class _Reader:
 
     def _inside(self, directory: Path, settings: Path, line: int, name: str) -> Path | None:
         path = PurePosixPath(name)
-        if not name or path.is_absolute() or ".." in path.parts or "\0" in name:
+        outside = not name or path.is_absolute() or ".." in path.parts or "\0" in name
+        if outside or not (directory / path).resolve().is_relative_to(directory.resolve()):
             self.problem("error", settings, line, f"{name!r:.80} is not a file in the lexicon's directory")
             return None
         return directory / path
@@ -286,9 +301,17 @@ def check_term(term: Term) -> None:
             raise LexiconError(f"allowed context {context!r:.80} is not a longer text that contains the term")
         if len(longer) > MAX_TERM_CHARS:
             raise LexiconError(f"allowed context {context!r:.80} is longer than {MAX_TERM_CHARS} characters")
+    _check_category(term.category)
+    if term.attribute != (find_risk(term.risk).attribute or ""):
+        raise LexiconError(f"attribute {term.attribute!r:.40} is not that of {term.risk}")
     for column in ("hint", "note", "source", "reviewer"):
         if len(getattr(term, column)) > _MAX_NOTE:
             raise LexiconError(f"{column} is longer than {_MAX_NOTE} characters")
+
+
+def _check_category(name: str) -> None:
+    if not 0 < len(name) <= _MAX_CATEGORY or not name.isprintable():
+        raise LexiconError(f"the name of a file of terms is 1 to {_MAX_CATEGORY} printable characters")
 
 
 def check_harmless(text: str) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from sluice.errors import LexiconError
 
-__all__ = ["Level", "Problem", "raise_for"]
+__all__ = ["Level", "Problem", "raise_for", "shown"]
 
 Level = Literal["error", "warning", "note"]
 """An error refuses the lexicon; a warning is probably not meant; a note is good to know."""
@@ -29,6 +30,12 @@ class Problem(msgspec.Struct, frozen=True):
     def describe(self) -> str:
         """One line for people, in the form that editors and CI systems turn into a link."""
         return f"{self.file}:{self.line}: {self.message}" if self.line else f"{self.file}: {self.message}"
+
+
+def shown(path: Path) -> str:
+    """A path on one line: whoever names a file does not write the messages about it."""
+    name = str(path)
+    return name if name.isprintable() else ascii(name)[1:-1]
 
 
 def raise_for(problems: Iterable[Problem]) -> None:

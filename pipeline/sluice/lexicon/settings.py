@@ -9,13 +9,14 @@ from typing import Any, get_args
 import msgspec
 import yaml
 
+from sluice.errors import LexiconError
 from sluice.lexicon.problem import Problem
 from sluice.lexicon.term import CHANNELS, SEVERITY_SCORES, Boundary, MatchChannel
 from sluice.policy.nodes import Entry, Report, compose, did_you_mean, entries, line_of, plain, show
 from sluice.risks import GROUPS, RISKS, suggest
 from sluice.text.fold import fold_text
 
-__all__ = ["CONFIDENCE", "LexiconSettings", "PlainList", "read_settings"]
+__all__ = ["CONFIDENCE", "LexiconSettings", "PlainList", "check_settings", "read_settings"]
 
 CONFIDENCE: Mapping[MatchChannel, float] = {
     "exact": 1.0,
@@ -30,6 +31,7 @@ CONFIDENCE: Mapping[MatchChannel, float] = {
 the thresholds of the default profile a term of severity 3 stops down to `split` and is flagged below."""
 
 _VERSION = 1
+_MAX_NAME = 64
 _MAX_NOISE = 64
 _ENCODINGS = ("utf-8", "gb18030")
 
@@ -75,6 +77,24 @@ class LexiconSettings(msgspec.Struct, frozen=True):
         return CONFIDENCE[channel]
 
 
+def check_settings(settings: LexiconSettings) -> None:
+    """What must hold of settings that were not read from a `lexicon.yaml`.
+
+    Raises:
+        LexiconError: says what does not.
+    """
+    if len(settings.name) > _MAX_NAME or not settings.name.isprintable():
+        raise LexiconError(f"the name is longer than {_MAX_NAME} characters, or does not print")
+    if len(settings.noise) > _MAX_NOISE or any(fold_text(c).isalnum() for c in settings.noise):
+        raise LexiconError(f"noise is more than {_MAX_NOISE} characters, or has letters or digits")
+    for risk, channels in settings.channels.items():
+        if risk != "*" and risk not in GROUPS and risk not in RISKS:
+            raise LexiconError(f"channels: unknown risk id {risk!r:.60}")
+        for channel, confidence in channels.items():
+            if channel == "exact" or not 0 <= confidence <= 1:
+                raise LexiconError(f"channels: {channel} of {risk} is {confidence}, not a number from 0 to 1")
+
+
 def read_settings(text: str, file: str, problems: list[Problem]) -> LexiconSettings:
     """Read the text of a `lexicon.yaml`; what is wrong with it goes to `problems` and is left out."""
     report = Report()
@@ -88,7 +108,7 @@ def read_settings(text: str, file: str, problems: list[Problem]) -> LexiconSetti
                 if plain(entry.node) != _VERSION or isinstance(plain(entry.node), bool):
                     report.add(line_of(entry.node), entry.path, f"must be {_VERSION}, not {show(entry.node)}")
             case "name":
-                values["name"] = _text(entry, report, 64)
+                values["name"] = _text(entry, report, _MAX_NAME)
             case "noise":
                 values["noise"] = _noise(entry, report)
             case "channels":

@@ -30,7 +30,7 @@ def compile_command(path: Path | None, output: Path) -> None:
     refuse([*reading.problems, *find_conflicts(reading, date.today())])
     data = encode_bundle(reading.content)
     digest = hashlib.sha256(data).hexdigest()
-    _replace(output, data)
+    _replace(output, data)  # says when this is no name of a file
     _replace(output.with_name(f"{output.name}.sha256"), f"{digest}  {output.name}\n".encode("utf-8", "surrogateescape"))
     version = version_of(reading.content)
     click.echo(visible(f"{output}: version {version}, {len(reading.content.terms)} terms, {len(data)} bytes"))
@@ -43,8 +43,8 @@ def _replace(file: Path, data: bytes) -> None:
     Raises:
         LexiconError: it cannot be written.
     """
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
+        part = file.with_name(f".{file.name}.{os.getpid()}.part")
         try:
             with part.open("xb") as opened:
                 opened.write(data)
