@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from pydoc_data.topics import topics
+from typing import Literal
 
 from heads import ALL_CLEAN, ATTRIBUTES, HEADS, NOT_IN_COMMENTS, OVERLAPS
 
@@ -79,7 +80,7 @@ def load(
     for name, path in (ordinary or {}).items():
         examples += _neutral(name, some_sentences(path))
     if OWN not in leave_out:
-        examples += own_texts(texts, test=False)
+        examples += own_texts(texts, "train")
     return examples
 
 
@@ -89,8 +90,8 @@ def some_sentences(path: Path, most: int = 25_000) -> list[str]:
     return [sentence for sentence in found if stable_fraction(sentence) * len(found) < most]
 
 
-def own_texts(folder: Path, *, test: bool) -> list[Example]:
-    """The project's own texts: nine tenths to train on, or the tenth kept apart, split by family.
+def own_texts(folder: Path, part: Literal["train", "calibrate", "test"]) -> list[Example]:
+    """The project's own texts, split by family: a tenth kept apart for testing, a twelfth to calibrate on, the rest.
 
     A file is named for its head; in one of the folder `mixed` each row names its own (none: clean on every head), and
     may have a context.
@@ -105,9 +106,14 @@ def own_texts(folder: Path, *, test: bool) -> list[Example]:
             if head not in HEADS and (head or row["label"] == "harm"):
                 raise SystemExit(f"{path}:{number}: there is no head {head!r}")
             group = f"{path.stem if mixed else head}/{row['family'] or row['text']}"
-            if (stable_fraction(group) < 0.1) is test:
+            if _part(group) == part:
                 examples.append(_own(head, row["label"] == "harm", row["text"], row.get("context", ""), group))
     return examples
+
+
+def _part(group: str) -> str:
+    fraction = stable_fraction(group)
+    return "test" if fraction < 0.1 else "calibrate" if fraction < 0.1 + 1 / 12 else "train"
 
 
 def _own(head: str, harm: bool, text: str, context: str, group: str) -> Example:

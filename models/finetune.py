@@ -42,11 +42,12 @@ _NEUTRAL = {
     "python_help": 0.5,
     "reviews": 0.2,
 }
+_LESS_NEUTRAL = {name: share / 2 for name, share in _NEUTRAL.items()} | {"jade_safe": 0.8}
 
 PHASES = (
     Phase("public", {"cold": 1.0, "swsr": 1.0, "davidson": 1.0, "openai": 1.0, **_NEUTRAL}, 6e-5, 0.5),
-    Phase("mix", {OWN: 2.0, "cold": 0.6, "swsr": 0.5, "davidson": 0.6, "openai": 0.7, **_NEUTRAL}, 5e-5, 0.5),
-    Phase("end", {OWN: 1.0, "cold": 0.4, "swsr": 0.3, "davidson": 0.3, "openai": 0.3, **_NEUTRAL}, 2.5e-5, 0.02),
+    Phase("mix", {OWN: 1.6, "cold": 0.45, "swsr": 0.4, "davidson": 0.5, "openai": 0.6, **_LESS_NEUTRAL}, 5e-5, 0.5),
+    Phase("end", {OWN: 1.0, "cold": 0.25, "swsr": 0.2, "davidson": 0.2, "openai": 0.2, **_LESS_NEUTRAL}, 2.5e-5, 0.02),
 )
 
 NOISE = {"cold": (0.05, 0.92), "swsr": (0.05, 0.92), "davidson": (0.03, 0.93), "openai": (0.03, 0.95)}
@@ -116,7 +117,7 @@ class _Plan:
     """One phase: which texts, in which form, in which batches."""
 
     def __init__(self, examples: Sequence[Example], reader: Reader, phase: Phase, seed: int) -> None:
-        chosen = [example for example in examples for _ in range(_times(example, phase, seed))]
+        chosen = [example for example in examples for _ in range(times(example, phase, seed))]
         ordinary = [e.text for e in examples if e.kind == "neutral" and 4 <= len(e.text) <= 60]
         augmenter = Augmenter(ordinary, seed)
         forms = [augmenter.form(example) for example in chosen]
@@ -147,7 +148,8 @@ def masked_loss(logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
     return (losses * known).sum(1).mean()
 
 
-def _times(example: Example, phase: Phase, seed: int) -> int:
+def times(example: Example, phase: Phase, seed: int) -> int:
+    """How often a phase draws a text."""
     share = phase.shares.get(example.source, 0.0)
     return int(share) + (stable_fraction(f"{seed} {example.context} {example.text}") < share % 1)
 
