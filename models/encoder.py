@@ -61,7 +61,7 @@ class Reader:
         return cls(Tokenizer.from_file(str(path)))
 
     def rows(self, contexts: Sequence[str], texts: Sequence[str]) -> list[Row]:
-        """The rows, each of at most `MAX_TOKENS` ids; of a long context its end is kept, of a long text its beginning."""
+        """The rows, each of at most `MAX_TOKENS` ids: of a long context the end, of a long text the beginning."""
         cls_id, sep_id = (self.tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]"))
         before, after = (
             [one.ids for one in self.tokenizer.encode_batch([fold_text(t) for t in of], add_special_tokens=False)]
