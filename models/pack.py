@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sluice.classifier.files import digest_of_file
 from sluice.export.graph import place, quantise
 
-from encoder import MAX_TOKENS, Encoder, batch_of
+from encoder import CONTEXT_TOKENS, MAX_TOKENS, Encoder, batch_of
 from heads import HEADS
 from sluice.classifier.manifest import (
     MANIFEST_FILE,
@@ -69,7 +69,7 @@ def write_strong(
         thresholds=thresholds,
         opset=opset,
         fold=FOLD_VERSION,
-        tokens=TokenSpec(max_tokens=MAX_TOKENS, inputs=_INPUTS, pair=True, pad=0),
+        tokens=TokenSpec(max_tokens=MAX_TOKENS, inputs=_INPUTS, pair=True, context=CONTEXT_TOKENS),
         outputs=tuple(HEADS),
         activation="sigmoid",
         precision="int8",

@@ -102,8 +102,8 @@ def main() -> None:
     strong = load_model(args.out / pack.STRONG)
     moved = np.abs(strong.score(_passages(apart)) - _sigmoid(strong_logits * slope + offset))
     print(
-        f"strong member as written: scores {moved.mean():.4f} apart on average, {np.quantile(moved, 0.999):.3f} at most "
-        "for 999 in 1,000"
+        f"strong member as written: scores {moved.mean():.4f} apart on average, at most "
+        f"{np.quantile(moved, 0.999):.3f} for 999 in 1,000"
     )
 
     lesson = _lesson(drawn, unseen, args.seed)
@@ -130,8 +130,8 @@ def main() -> None:
     harmful = [example for example in apart if example.kind == "harm"]
     asked = (cheap.score(_passages(harmful)) >= doubt).any(axis=1).mean()
     print(
-        f"doubt from {doubt:.4f} on: {IN_DOUBT:.0%} of ordinary sentences and {asked:.1%} of harmful ones are judged by "
-        "the strong member"
+        f"doubt from {doubt:.4f} on: {IN_DOUBT:.0%} of ordinary sentences and {asked:.1%} of harmful ones are judged "
+        "by the strong member"
     )
     load_model(args.out)
 
@@ -162,7 +162,7 @@ def _apart(unseen: Sequence[Example], own: Sequence[Example]) -> list[Example]:
 
 
 def _lesson(drawn: Sequence[Example], unseen: Sequence[Example], seed: int) -> list[Example]:
-    """Texts for the cheap member: those of the training, all labelled ones also in a disguise, and more ordinary ones."""
+    """Texts for the cheap member: those of the training, the own ones also in disguise, and more ordinary ones."""
     share = LESSON_ORDINARY / max(len(unseen), 1)
     more = [example for example in unseen if stable_fraction(f"lesson {example.text}") < share]
     augmenter = Augmenter([], seed)
