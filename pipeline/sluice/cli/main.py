@@ -18,6 +18,7 @@ __all__ = ["main"]
 _COMMANDS = {
     "check": "sluice.cli.check",
     "demo": "sluice.cli.demo",
+    "eval": "sluice.cli.eval",
     "kafka": "sluice.cli.kafka",
     "lexicon": "sluice.cli.lexicon",
     "policy": "sluice.cli.policy",
