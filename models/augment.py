@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import rjieba
 
 from data import Example
-from disguise_kinds import KINDS
+from disguise_kinds import KINDS, Kind
 
 _SPLIT = re.compile(r"(?<=[。！？!?；;\n])")
 _WORDS = [kind for kind in KINDS if kind.name not in ("as written", "case", "full-width", "newlines")]
@@ -26,8 +26,9 @@ PRECEDED = 0.2
 class Augmenter:
     """Draws a form of each text, always the same for the same seed."""
 
-    def __init__(self, ordinary: Sequence[str], seed: int) -> None:
+    def __init__(self, ordinary: Sequence[str], seed: int, kinds: Sequence[Kind] = _WORDS) -> None:
         self._ordinary = ordinary
+        self._kinds = kinds
         self._rng = random.Random(seed)
 
     def form(self, example: Example) -> tuple[str, str]:
@@ -49,7 +50,7 @@ class Augmenter:
         """The text with a few of its words in one disguise."""
         words = rjieba.cut(text, False)
         places = [n for n, word in enumerate(words) if len(word) > 1 and word.isalnum()]
-        kind = self._rng.choice(_WORDS)
+        kind = self._rng.choice(self._kinds)
         for place in self._rng.sample(places, min(len(places), self._rng.randint(1, WORDS_AT_MOST))):
             words[place] = kind.apply(words[place], self._rng) or words[place]
         return "".join(words)

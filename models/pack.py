@@ -12,11 +12,11 @@ import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sluice.classifier.files import digest_of_file
 from sluice.export.graph import place, quantise
 
 from encoder import CONTEXT_TOKENS, MAX_TOKENS, Encoder, batch_of
 from heads import HEADS
+from sluice.classifier.files import digest_of_file
 from sluice.classifier.manifest import (
     MANIFEST_FILE,
     MODEL_FILE,
