@@ -34,20 +34,19 @@ class Phase:
 
 
 _NEUTRAL = {
-    "kdconv": 0.3,
-    "niutrans": 0.2,
-    "cvalues": 1.0,
-    "safetyqa": 1.0,
-    "jade_safe": 1.0,
-    "python_help": 0.5,
-    "reviews": 0.2,
+    "kdconv": 0.15,
+    "niutrans": 0.1,
+    "cvalues": 0.5,
+    "safetyqa": 0.5,
+    "jade_safe": 0.8,
+    "python_help": 0.25,
+    "reviews": 0.1,
 }
-_LESS_NEUTRAL = {name: share / 2 for name, share in _NEUTRAL.items()} | {"jade_safe": 0.8}
 
 PHASES = (
-    Phase("public", {"cold": 1.0, "swsr": 1.0, "davidson": 1.0, "openai": 1.0, **_NEUTRAL}, 6e-5, 0.5),
-    Phase("mix", {OWN: 1.6, "cold": 0.45, "swsr": 0.4, "davidson": 0.5, "openai": 0.6, **_LESS_NEUTRAL}, 5e-5, 0.5),
-    Phase("end", {OWN: 1.0, "cold": 0.25, "swsr": 0.2, "davidson": 0.2, "openai": 0.2, **_LESS_NEUTRAL}, 2.5e-5, 0.02),
+    Phase("public", {"cold": 0.8, "swsr": 0.8, "davidson": 0.8, "openai": 0.8, **_NEUTRAL}, 6e-5, 0.5),
+    Phase("mix", {OWN: 1.6, "cold": 0.45, "swsr": 0.4, "davidson": 0.5, "openai": 0.6, **_NEUTRAL}, 5e-5, 0.5),
+    Phase("end", {OWN: 1.0, "cold": 0.25, "swsr": 0.2, "davidson": 0.2, "openai": 0.2, **_NEUTRAL}, 2.5e-5, 0.02),
 )
 
 NOISE = {"cold": (0.05, 0.92), "swsr": (0.05, 0.92), "davidson": (0.03, 0.93), "openai": (0.03, 0.95)}
