@@ -323,15 +323,15 @@ EVIL = "\x1b]0;x\x07\u202e"
 
 def test_text_of_others_cannot_steer_the_terminal() -> None:
     Path("evil").mkdir()
-    Path(f"evil/{EVIL}.tsv").write_text(
+    Path("evil/drugs.tsv").write_text(
         f"term\trisk\tseverity\tadded\n冰{EVIL}毒{EVIL}\tA.1.h\t2\t\n手机{EVIL}\tA.1.h\t2\n", encoding="utf-8"
     )
     Path("evil/lexicon.yaml").write_text('version: 1\nname: "x"\n')
-    Path("b.bundle").write_bytes(encode_bundle(read_lexicon(Path("evil"))))
     Path(f"{EVIL}.txt").write_text(f"{EVIL}冰毒{EVIL}\n", encoding="utf-8")
     Path("s.tsv").write_text(f"term\tkind\ttext\n冰毒\tmiss\t{EVIL}冰毒\n{EVIL}\thit\tx\n", encoding="utf-8")
     Path("worse").mkdir()
-    Path(f"worse/{EVIL}.tsv").write_text(f"term\trisk\tseverity\n冰毒\tA{EVIL}\t{EVIL}\n", encoding="utf-8")
+    for name in ("drugs", EVIL):
+        Path(f"worse/{name}.tsv").write_text(f"term\trisk\tseverity\n冰毒\tA{EVIL}\t{EVIL}\n", encoding="utf-8")
     for arguments in (
         ["check", "evil"],
         ["check", "worse"],
