@@ -20,6 +20,7 @@ _COMMANDS = {
     "demo": "sluice.cli.demo",
     "kafka": "sluice.cli.kafka",
     "lexicon": "sluice.cli.lexicon",
+    "models": "sluice.cli.models",
     "policy": "sluice.cli.policy",
     "topics": "sluice.cli.topics",
     "worker": "sluice.cli.worker",
