@@ -33,7 +33,8 @@ def cache_folder() -> Path:
 
 def environment(lock: Path, cache: Path) -> Path:
     """The interpreter of the environment that a lock file describes, which is made where it is not there."""
-    key = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    lines = [line for line in lock.read_text(encoding="utf-8").splitlines() if not line.lstrip().startswith("#")]
+    key = hashlib.sha256("\n".join([*lines, sys.version]).encode()).hexdigest()[:16]
     folder = cache / f"train-{key}"
     if not (folder / READY).exists():
         _make(folder, lock)

@@ -20,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data import Example, cold_test, own_texts, sentences
-from sluice.classifier.model import Classifier, Scores
+from sluice.classifier import Model, load_model
+from sluice.moderation.detector import Passage
 
 Labels = NDArray[np.int64]
+Scores = NDArray[np.float32]
 
 
 def auroc(scores: NDArray[np.float64], labels: Labels) -> float:
@@ -42,7 +44,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--ordinary", nargs="*", default=[], metavar="NAME=FILE")
     args = parser.parse_args()
-    model = Classifier.load(args.model)
+    model = load_model(args.model)
     print(f"Model `{model.version}`.\n")
     cold(model, args.data)
     own(model, own_texts(args.texts, test=True))
@@ -54,18 +56,23 @@ def main() -> None:
     speed(model, [example.text for example in own_texts(args.texts, test=True)])
 
 
-def column(model: Classifier, head: str) -> int:
+def score(model: Model, texts: Sequence[str]) -> Scores:
+    """Probabilities, `(texts, heads)`; each text stands alone."""
+    return model.score([Passage(text) for text in texts])
+
+
+def column(model: Model, head: str) -> int:
     """Where a head stands in the scores."""
     return [one.name for one in model.heads].index(head)
 
 
-def cold(model: Classifier, data: Path) -> None:
+def cold(model: Model, data: Path) -> None:
     """COLD's test split by the `abuse` head, and its attribute heads on attacks on a group."""
     rows = cold_test(data)
     labels = np.array([int(row["label"]) for row in rows])
     fine = np.array([int(row["fine-grained-label"]) for row in rows])
     topic = np.array([row["topic"] for row in rows])
-    scores = model.score([row["TEXT"] for row in rows])
+    scores = score(model, [row["TEXT"] for row in rows])
     abuse = scores[:, column(model, "abuse")].astype(np.float64)
     print("## COLD test split, head `abuse`\n")
     print("| threshold | accuracy | macro-F1 | safe | attack on a person | attack on a group | anti-bias |")
@@ -97,9 +104,9 @@ def macro_f1(found: Labels, labels: Labels) -> float:
     return float(np.mean(parts))
 
 
-def own(model: Classifier, examples: Sequence[Example]) -> None:
+def own(model: Model, examples: Sequence[Example]) -> None:
     """Each head on the own texts kept apart: those written for it, and all benign ones for false alarms."""
-    scores = model.score([example.text for example in examples]).astype(np.float64)
+    scores = score(model, [example.text for example in examples]).astype(np.float64)
     written_for = np.array([example.group.partition("/")[0] for example in examples])
     harm = np.array([int(example.kind == "harm") for example in examples])
     print("## Own texts kept apart\n")
@@ -126,7 +133,7 @@ def own(model: Classifier, examples: Sequence[Example]) -> None:
     print()
 
 
-def questions(model: Classifier, data: Path) -> None:
+def questions(model: Model, data: Path) -> None:
     """Questions that ask for something harmful. To ask is no violation; this shows how the model takes them."""
     prompts = [
         json.loads(line)["prompt"]
@@ -139,16 +146,16 @@ def questions(model: Classifier, data: Path) -> None:
         ordinary(model, "AILuminate, risky prompts (English)", [row["prompt_text"] for row in csv.DictReader(file)])
 
 
-def ordinary(model: Classifier, name: str, texts: Sequence[str]) -> None:
+def ordinary(model: Model, name: str, texts: Sequence[str]) -> None:
     """How many texts reach the thresholds, on any head and on the heads that do so most."""
-    scores = model.score(texts)
+    scores = score(model, texts)
     print(f"## {name}: {len(texts)} texts\n")
     for at in (0.5, 0.7, 0.9, 0.95):
         print(f"- {share(scores.max(axis=1), at):.2%} reach {at}{worst(model, scores, at)}")
     print()
 
 
-def speed(model: Classifier, texts: Sequence[str]) -> None:
+def speed(model: Model, texts: Sequence[str]) -> None:
     """Texts a second in batches of 64, and the time of a single text; folding and hashing included."""
     chars = float(np.mean([len(text) for text in texts]))
     batches = [texts[start : start + 64] for start in range(0, len(texts) - 63, 64)]
@@ -159,17 +166,17 @@ def speed(model: Classifier, texts: Sequence[str]) -> None:
     print(f"- one text: p50 {np.median(single) * 1e6:.0f} µs, p99 {np.quantile(single, 0.99) * 1e6:.0f} µs\n")
 
 
-def _rate(model: Classifier, batches: Sequence[Sequence[str]]) -> float:
+def _rate(model: Model, batches: Sequence[Sequence[str]]) -> float:
     return sum(map(len, batches)) / sum(_seconds(model, batch) for batch in batches)
 
 
-def _seconds(model: Classifier, texts: Sequence[str]) -> float:
+def _seconds(model: Model, texts: Sequence[str]) -> float:
     start = time.perf_counter()
-    model.score(texts)
+    score(model, texts)
     return time.perf_counter() - start
 
 
-def worst(model: Classifier, scores: Scores, at: float) -> str:
+def worst(model: Model, scores: Scores, at: float) -> str:
     """The three heads that reach a threshold most often."""
     counts = (scores >= at).sum(axis=0)
     order = [number for number in np.argsort(-counts)[:3] if counts[number]]

@@ -24,8 +24,9 @@ import export
 import fit
 from data import OWN, Example, load, stable_fraction
 from heads import HEADS
+from sluice.classifier import load_model
 from sluice.classifier.manifest import Thresholds, Training
-from sluice.classifier.model import Classifier
+from sluice.moderation.detector import Passage
 
 FOLDS = 5
 _FOLD_OF = {"kdconv": 0, "niutrans": 1, "jade_safe": 2, "cvalues": 3, "safetyqa": 3, "python_help": 0}
@@ -160,7 +161,7 @@ def check(out: Path, model: export.Linear, vocabulary: corpus.Vocabulary, texts:
     some = texts[::50]
     rows = corpus.matrix(some, vocabulary)
     fitted, rounded = (one.scores(rows @ one.weights) for one in (model, model.rounded(vocabulary)))
-    found = Classifier.load(out).score(some)
+    found = load_model(out).score([Passage(text) for text in some])
     apart = np.abs(found - rounded).max()
     lost = np.abs(found - fitted)
     print(f"export: {len(some)} texts, at most {apart:.1e} from the rounded model;")

@@ -31,6 +31,7 @@ ONLY = {
     "onnx": {"export"},
     "torch": {"export"},
     "transformers": {"export"},
+    "tokenizers": {"classifier"},
     "aiokafka": {"client", "worker", "local"},
 }
 
@@ -78,7 +79,8 @@ def test_each_engine_has_one_room() -> None:
 
 @pytest.mark.parametrize("statement", ["import sluice", "from sluice.moderation.shard import Shard"])
 def test_importing_the_core_brings_in_no_engine(statement: str) -> None:
-    code = f"{statement}\nimport sys\nprint([m for m in ('faust','aiokafka','onnxruntime') if m in sys.modules])"
+    engines = ("faust", "aiokafka", "onnxruntime", "tokenizers")
+    code = f"{statement}\nimport sys\nprint([m for m in {engines} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert result.stdout.strip() == "[]"
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from sluice.contract import Decision, Delta, Flag, Frame, Limits, Order, Release
 from sluice.contract.codec import BadDelta
+from sluice.moderation.detector import Passage
 from sluice.moderation.detectors import Detectors
 from sluice.moderation.shard import Shard, Step
 
@@ -57,7 +58,7 @@ class Driver:
         scorer = self.detectors.scorer
         scores = np.empty((0, 1), dtype=np.float32)
         if scorer is not None:
-            scores = scorer.score([w.text for _, w in step.windows])
+            scores = scorer.score([Passage(w.text) for _, w in step.windows])
         if not answered:
             scores[:] = np.nan
         got: list[Decision] = [*step.urgent, *self.shard.finish(step, scores, wall=self.now)]

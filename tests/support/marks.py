@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.lexicon import Lexicon, Term
-from sluice.moderation.detector import Scorer
+from sluice.moderation.detector import Passage, Scorer, Skimmer
 from sluice.moderation.detectors import Detectors
 from sluice.policy import Policy
 
@@ -45,11 +45,17 @@ class MarkScorer:
     version = "marks-1"
     heads: Sequence[MarkHead] = (MarkHead("bad", "A.4.c"), MarkHead("biased", "A.2.e", "gender"))
 
-    def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    skimmer: Skimmer | None = None
+
+    def score(self, passages: Sequence[Passage]) -> NDArray[np.float32]:
+        texts = [passage.text for passage in passages]
         return np.array(
             [[0.9 if "坏" in t else 0.6 if "疑" in t else 0.01, 0.85 if "偏" in t else 0.02] for t in texts],
             dtype=np.float32,
         ).reshape(len(texts), 2)
+
+    def judge(self, passages: Sequence[Passage]) -> NDArray[np.float32]:
+        return self.score(passages)
 
 
 def mark_detectors(scorer: Scorer | None = None) -> Detectors:

@@ -58,9 +58,9 @@ def check(
 
     scorer: Any = None
     if model is not None:
-        from sluice.classifier import Classifier
+        from sluice.classifier import load_model
 
-        scorer = Classifier.load(model)
+        scorer = load_model(model)
     moderator = Moderator(profile, policy=Policy.load(policy) if policy else None, lexicon=lexicon, scorer=scorer)
     errors = 0
     counts = dict.fromkeys(_STYLES, 0)

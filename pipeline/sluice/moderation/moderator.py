@@ -13,7 +13,7 @@ import msgspec
 from sluice import shipped
 from sluice.contract.decision import Finding, Versions
 from sluice.lexicon.lexicon import Lexicon
-from sluice.moderation.detector import Scorer
+from sluice.moderation.detector import Passage, Scorer
 from sluice.moderation.detectors import Detectors
 from sluice.moderation.windows import Window
 from sluice.policy import Policy, Profile
@@ -67,9 +67,9 @@ class Moderator:
             scorer = None
         elif scorer is None:
             # Here, not above: a profile without the classifier must work where ONNX Runtime is not installed.
-            from sluice.classifier import Classifier
+            from sluice.classifier import load_model
 
-            scorer = Classifier.load(shipped.model_directory())
+            scorer = load_model(shipped.model_directory())
         self._detectors = Detectors(lexicon, scorer, policy, only=(profile,))
         self.versions = self._detectors.versions
 
@@ -102,7 +102,7 @@ class Moderator:
         highest: list[dict[str, float]] = [{} for _ in texts]
         scorer = self._detectors.scorer
         if scorer is not None and windows:
-            scores = scorer.score([window.text for _, window in windows])
+            scores = scorer.score([Passage(window.text) for _, window in windows])
             names = [head.name for head in scorer.heads]
             for row, (index, window) in zip(scores, windows, strict=True):
                 scan = scans[index]

@@ -21,7 +21,7 @@ from sluice.contract import BadFrameError, Flag, Limits, Order, Quarantine, Rele
 from sluice.contract.codec import VERSION, BadDelta
 from sluice.metrics import Metrics
 from sluice.moderation.checkpoint import plan_checkpoint, stopped_entries
-from sluice.moderation.detector import Scorer
+from sluice.moderation.detector import Passage, Scorer
 from sluice.moderation.detectors import Detectors
 from sluice.moderation.shard import Shard, Step
 from sluice.worker.sink import Sink, Written
@@ -208,7 +208,7 @@ class Pipeline:
                 queue.task_done()
 
     async def _finish(self, batch: Sequence[_Begun]) -> None:
-        scores = await self._score([window.text for begun in batch for _, window in begun.step.windows])
+        scores = await self._score([Passage(window.text) for begun in batch for _, window in begun.step.windows])
         writing: list[Written] = []
         at = 0
         for begun in batch:
@@ -233,13 +233,13 @@ class Pipeline:
             if step.origin.sent_at:
                 self._metrics.decision_latency.observe(max(0.0, wall - step.origin.sent_at))
 
-    async def _score(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Scores, shape `(texts, heads)`; a row of NaN for each text that was not scored."""
+    async def _score(self, passages: Sequence[Passage]) -> NDArray[np.float32]:
+        """Scores, shape `(passages, heads)`; a row of NaN for each one that was not scored."""
         scorer = self._detectors.scorer
-        scores = np.full((len(texts), len(scorer.heads) if scorer is not None else 1), np.nan, dtype=np.float32)
+        scores = np.full((len(passages), len(scorer.heads) if scorer is not None else 1), np.nan, dtype=np.float32)
         if scorer is not None:
-            for start in range(0, len(texts), _TEXTS_AT_ONCE):
-                some = texts[start : start + _TEXTS_AT_ONCE]
+            for start in range(0, len(passages), _TEXTS_AT_ONCE):
+                some = passages[start : start + _TEXTS_AT_ONCE]
                 found = await self._call(scorer, some)
                 if found is not None and found.shape == (len(some), scores.shape[1]):
                     scores[start : start + len(some)] = found
@@ -247,12 +247,12 @@ class Pipeline:
                     self._metrics.scoring_failures.inc()
         return scores
 
-    async def _call(self, scorer: Scorer, texts: Sequence[str]) -> NDArray[np.float32] | None:
+    async def _call(self, scorer: Scorer, passages: Sequence[Passage]) -> NDArray[np.float32] | None:
         """One call of the classifier; None when it failed or did not answer in time."""
         if self._stuck is not None and not self._stuck.done():
             return None
         began = time.perf_counter()
-        future = asyncio.get_running_loop().run_in_executor(self._executor, scorer.score, texts)
+        future = asyncio.get_running_loop().run_in_executor(self._executor, scorer.score, passages)
         try:
             scores = await asyncio.wait_for(asyncio.shield(future), self._scoring_deadline)
         except Exception:  # noqa: BLE001 - whatever a model raises, the profile's failure outcome holds
@@ -261,7 +261,7 @@ class Pipeline:
             future.add_done_callback(_retrieve)
             return None
         self._metrics.scoring.observe(time.perf_counter() - began)
-        self._metrics.windows.inc(len(texts))
+        self._metrics.windows.inc(len(passages))
         return scores
 
     async def drained(self) -> None:
