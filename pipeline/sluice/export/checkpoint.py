@@ -62,6 +62,8 @@ def read_checkpoint(directory: Path) -> Checkpoint:
     Raises:
         ModelError: it is not one that can be exported; names the file and the field.
     """
+    if directory.is_file() and directory.suffix in _PICKLES:
+        raise _pickle(directory)
     if not directory.is_dir():
         more = "" if directory.exists() else ", and nothing is downloaded: name a local folder"
         raise ModelError(f"{directory}: is no folder{more}")
@@ -74,7 +76,9 @@ def read_checkpoint(directory: Path) -> Checkpoint:
         raise ModelError(f"{path}: model_type: {kind!a:.60} is none of {', '.join(KINDS)}{code}")
     named = config.get("architectures")
     if named != [architecture]:
-        raise ModelError(f"{path}: architectures: must be [{architecture!r}], a model that classifies, not {named!a:.90}")
+        raise ModelError(
+            f"{path}: architectures: must be [{architecture!r}], a model that classifies, not {named!a:.90}"
+        )
     _check_weights(directory)
     labels = _labels(path, config)
     return Checkpoint(directory, str(kind), architecture, labels, _activation(path, config, len(labels)))
@@ -96,11 +100,15 @@ def _check_weights(directory: Path) -> None:
         return
     pickles = sorted(file.name for file in directory.iterdir() if file.suffix in _PICKLES)
     if pickles:
-        raise ModelError(
-            f"{directory / pickles[0]}: weights in this form are a pickle, which can run any code when it is opened, "
-            "and are never read; have the model's owner save it as model.safetensors"
-        )
+        raise _pickle(directory / pickles[0])
     raise ModelError(f"{directory}: has no model.safetensors")
+
+
+def _pickle(path: Path) -> ModelError:
+    return ModelError(
+        f"{path}: weights in this form are a pickle, which can run any code when it is opened, and are never read; "
+        "have the model's owner save it as model.safetensors"
+    )
 
 
 def _labels(path: Path, config: dict[str, Any]) -> tuple[str, ...]:
@@ -113,15 +121,17 @@ def _labels(path: Path, config: dict[str, Any]) -> tuple[str, ...]:
         return tuple(f"LABEL_{number}" for number in range(count))
     if not isinstance(given, dict) or not 1 <= len(given) <= _MAX_LABELS:
         raise ModelError(f"{path}: id2label: must name 1 to {_MAX_LABELS} labels")
-    labels = tuple(given.get(f"{number}") for number in range(len(given)))
-    for number, label in enumerate(labels):
+    labels: list[str] = []
+    for number in range(len(given)):
+        label = given.get(f"{number}")
         if not isinstance(label, str) or not 0 < len(label) <= _MAX_LABEL or not label.isprintable():
             raise ModelError(
-                f"{path}: id2label.{number}: must be a name of 1 to {_MAX_LABEL} printable characters, not {label!a:.60}"
+                f"{path}: id2label.{number}: must be 1 to {_MAX_LABEL} printable characters, not {label!a:.60}"
             )
+        labels.append(label)
     if len(set(labels)) < len(labels):
         raise ModelError(f"{path}: id2label: names a label twice")
-    return labels
+    return tuple(labels)
 
 
 def _activation(path: Path, config: dict[str, Any], labels: int) -> Activation | None:

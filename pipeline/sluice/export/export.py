@@ -30,7 +30,7 @@ from sluice.classifier.manifest import (
     Thresholds,
     TokenSpec,
 )
-from sluice.errors import InputError, ModelError, UnavailableError
+from sluice.errors import InputError, UnavailableError
 from sluice.export.agreement import Agreement, agreement, check_agreement
 from sluice.export.checkpoint import Activation, Checkpoint, read_checkpoint
 from sluice.export.labels import LabelMap, map_labels
@@ -210,9 +210,11 @@ def _expected(
     if activation == "softmax":
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         shares /= shares.sum(axis=1, keepdims=True)
-        return np.stack([shares[:, at].sum(axis=1) for at in of], axis=1).astype(np.float32)
-    highest = np.stack([logits[:, at].max(axis=1) for at in of], axis=1)
-    return np.exp(-np.logaddexp(0, -highest)).astype(np.float32)
+        scores = np.stack([shares[:, at].sum(axis=1) for at in of], axis=1)
+    else:
+        highest = np.stack([logits[:, at].max(axis=1) for at in of], axis=1)
+        scores = np.exp(-np.logaddexp(0, -highest))
+    return scores.astype(np.float32, copy=False)
 
 
 def _passages(wish: Wish, model: TorchModel, max_tokens: int) -> list[Passage]:
@@ -222,9 +224,7 @@ def _passages(wish: Wish, model: TorchModel, max_tokens: int) -> list[Passage]:
         pairs += list(zip(wish.samples, wish.samples[1:], strict=False))
     lengths = model.tokens(pairs)
     fitting = [
-        Passage(text, context)
-        for (context, text), length in zip(pairs, lengths, strict=True)
-        if length <= max_tokens
+        Passage(text, context) for (context, text), length in zip(pairs, lengths, strict=True) if length <= max_tokens
     ]
     if not fitting:
         raise InputError(f"no sample text fits into {max_tokens} tokens")

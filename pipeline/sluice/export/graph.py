@@ -30,9 +30,7 @@ def quantise(source: Path, target: Path) -> None:
         quant_pre_process(
             source, prepared, skip_optimization=True, skip_symbolic_shape=True, save_as_external_data=True
         )
-        quantize_dynamic(
-            prepared, target, weight_type=QuantType.QInt8, per_channel=True, use_external_data_format=True
-        )
+        quantize_dynamic(prepared, target, weight_type=QuantType.QInt8, per_channel=True, use_external_data_format=True)
     except Exception as error:  # ONNX Runtime's errors have no base class of their own
         raise ModelError(f"ONNX Runtime cannot make the model int8: {error}") from error
 
@@ -58,4 +56,4 @@ def place(source: Path, directory: Path) -> int:
         onnx.checker.check_model(path, full_check=True)
     except (ValueError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ModelError(f"the exported graph is not valid ONNX: {error}") from error
-    return next(item.version for item in model.opset_import if item.domain in ("", "ai.onnx"))
+    return next(int(item.version) for item in model.opset_import if item.domain in ("", "ai.onnx"))

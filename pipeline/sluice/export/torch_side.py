@@ -1,7 +1,7 @@
 """The checkpoint in torch: loading it, what it says to texts, and its graph as ONNX.
 
-The only module that imports torch and transformers. Nothing is fetched, no code of a checkpoint is run, and weights come
-from safetensors alone: each is asked for here again, whatever `sluice.export.checkpoint` found.
+The only module that imports torch and transformers. Nothing is fetched, no code of a checkpoint is run, and weights
+come from safetensors alone: each is asked for here again, whatever `sluice.export.checkpoint` found.
 
 The graph is written by torch's exporter of `torch.export` programs (`dynamo=True`). The older one, which traces a run,
 makes graphs of BERT, RoBERTa and DeBERTa whose scores are off by 0.01 in padded batches, and says nothing about it.
@@ -60,13 +60,13 @@ class TorchModel:
 
     def tokens(self, texts: Sequence[tuple[str, str]]) -> list[int]:
         """How many tokens each `(context, text)` makes, special ones included."""
-        return [len(self._encode([pair])["input_ids"][0]) for pair in texts]
+        return [len(self._encode(context, text)["input_ids"][0]) for context, text in texts]
 
     def logits(self, texts: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
         """What the checkpoint says to each `(context, text)`, `(texts, labels)`; an empty context is none."""
         rows = []
-        for pair in texts:
-            encoded = self._encode([pair])
+        for context, text in texts:
+            encoded = self._encode(context, text)
             tensors = {name: torch.tensor(encoded[name]) for name in self.inputs}
             with torch.inference_mode(), _quiet():
                 rows.append(self._model(**tensors).logits[0].numpy())
@@ -105,11 +105,11 @@ class TorchModel:
         except Exception as error:  # the exporter raises whatever any of its many parts raises
             raise ModelError(f"{self._checkpoint.directory}: torch cannot write it as ONNX: {_first(error)}") from error
 
-    def _encode(self, texts: list[tuple[str, str]]) -> Any:
-        contexts, own = zip(*texts, strict=True)
-        if contexts[0]:
-            return self._tokenizer(list(contexts), list(own), return_token_type_ids=True)
-        return self._tokenizer(list(own), return_token_type_ids=True)
+    def _encode(self, context: str, text: str) -> Any:
+        """Tensors of one row, by name."""
+        given = ([context], [text]) if context else ([text],)
+        with _quiet():  # it warns of long texts
+            return self._tokenizer(*given, return_token_type_ids=True)
 
 
 def load(checkpoint: Checkpoint) -> TorchModel:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -57,7 +58,7 @@ def check_command(directories: tuple[Path, ...], provider: str, as_json: bool) -
         sys.exit(1)
 
 
-def _checked(directory: Path, provider: str) -> dict[str, object]:
+def _checked(directory: Path, provider: str) -> dict[str, Any]:
     manifest = load_manifest(directory)
     model = load_model(directory, provider="cuda" if provider == "cuda" else "cpu")
     passages = [Passage(text) for text in sample_texts()]

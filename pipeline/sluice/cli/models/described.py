@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from sluice.classifier.manifest import (
     MANIFEST_FILE,
@@ -14,7 +13,7 @@ from sluice.classifier.manifest import (
 )
 from sluice.errors import ModelError
 
-__all__ = ["heads", "kind_of", "printable", "size", "size_of", "traits"]
+__all__ = ["heads", "kind_of", "size", "size_of", "traits"]
 
 
 def kind_of(manifest: Manifest) -> str:
@@ -64,8 +63,3 @@ def size_of(directory: Path, manifest: Manifest) -> int:
 def size(count: int) -> str:
     """Bytes for people."""
     return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"
-
-
-def printable(value: Any) -> str:
-    """What stands in a cell; empty ones show as a dash."""
-    return f"{value}" or "–"
