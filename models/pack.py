@@ -12,11 +12,10 @@ import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sluice.export.graph import place, quantise
 
 from encoder import CONTEXT_TOKENS, MAX_TOKENS, Encoder, batch_of
 from heads import HEADS
-from sluice.classifier.files import digest_of_file
+from sluice.classifier.files import digest_of
 from sluice.classifier.manifest import (
     MANIFEST_FILE,
     MODEL_FILE,
@@ -30,6 +29,7 @@ from sluice.classifier.manifest import (
     TokenSpec,
     Training,
 )
+from sluice.export.graph import place, quantise
 from sluice.text.fold import FOLD_VERSION
 
 CHEAP, STRONG = "cheap", "strong"
@@ -62,7 +62,7 @@ def write_strong(
     manifest = EncoderManifest(
         name=name,
         created=created,
-        sha256={file: digest_of_file(out / file) for file in (MODEL_FILE, TOKENIZER_FILE)},
+        sha256={file: digest_of((out / file).read_bytes()) for file in (MODEL_FILE, TOKENIZER_FILE)},
         heads=HEAD_RECORDS,
         calibration=calibration,
         training=training,
@@ -92,7 +92,7 @@ def write_cascade(
     manifest = CascadeManifest(
         name=name,
         created=created,
-        sha256={file: digest_of_file(out / file) for file in files},
+        sha256={file: digest_of((out / file).read_bytes()) for file in files},
         heads=HEAD_RECORDS,
         calibration=Calibration(method="none", mix=mix),
         training=training,

@@ -142,7 +142,7 @@ def choose_doubt(scores: NDArray[np.float32]) -> float:
     Rounded down, and at most the threshold of a flag, above which a cheap score alone must never decide.
     """
     found = float(np.quantile(scores.max(axis=1), 1 - IN_DOUBT))
-    return min(np.floor(found * 10_000) / 10_000, THRESHOLDS.flag)
+    return min(float(np.floor(found * 10_000) / 10_000), THRESHOLDS.flag)
 
 
 def _split(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[Example]]:
