@@ -52,8 +52,9 @@ bench-lexicon: setup ## what the lexicon costs a delta, beside five bare matcher
 bench-disguises: setup data-named ## what the lexicon finds in disguise, into docs (DATA=folder of third-party sets)
 	@$(BIN)/python benchmarks/disguises.py "$(DATA)" --markdown docs/lexicon-recall.md $(ARGS)
 
-train: data-named $(VENV)/.made ## train models/default from DATA=folder of third-party sets (about ten minutes)
-	@python=$$($(TRAIN)) && PYTHONPATH=pipeline $$python models/train.py --data "$(DATA)" --out models/default $(ARGS)
+train: data-named $(VENV)/.made ## train models/default from DATA=folder of third-party sets (two hours; taken up again)
+	@python=$$($(TRAIN)) && PYTHONPATH=pipeline:benchmarks $$python models/train.py --data "$(DATA)" \
+		--work $(STATE)/training --out models/default $(ARGS)
 
 export: $(VENV)/.made ## `sluice models export` where torch is (ARGS="CHECKPOINT OUT --map … ")
 	@python=$$($(TRAIN)) && PYTHONPATH=pipeline $$python -m sluice models export $(ARGS)
