@@ -373,6 +373,18 @@ def test_a_bundle_needs_the_name_of_a_file(output: str) -> None:
     assert result.returncode == 1 and b"cannot be written" in result.stderr and b"Traceback" not in result.stderr
 
 
+def test_a_bundle_replaces_nothing_but_a_file(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.bundle")
+    (folder / "link.bundle").symlink_to("elsewhere.bundle")
+    os.mkfifo(folder / "x.bundle.sha256")
+    for name in ("pipe.bundle", "link.bundle", "x.bundle"):
+        result = run("compile", "good", "-o", name)
+        assert result.exit_code == 1 and "it is there already, and no plain file" in result.stderr, name
+    assert (folder / "pipe.bundle").is_fifo() and (folder / "link.bundle").is_symlink()
+    assert not (folder / "elsewhere.bundle").exists()
+    assert run("compile", "good", "-o", "y.bundle").exit_code == run("compile", "good", "-o", "y.bundle").exit_code == 0
+
+
 @pytest.mark.parametrize("command", ["check", "list", "stats", "audit"])
 def test_a_full_disk_is_one_line(command: str) -> None:
     with open("/dev/full", "wb") as full:

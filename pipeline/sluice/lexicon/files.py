@@ -185,6 +185,9 @@ class _Reader:
         text = self._terms_of(file, "utf-8")
         if text is None:
             return
+        if not text.strip():
+            self.problem("error", file, 0, "the file is empty; its first line names the columns")
+            return
         first, *lines = text.split("\n")
         header = first.rstrip("\r").split("\t")
         wrong = [f"unknown column {c!r}" for c in header if c not in _COLUMNS]
