@@ -58,10 +58,8 @@ class Driver:
         """Skim and judge what a step has brought and take what comes of it. Not answered: the model fails."""
         self.rejected += step.rejected
         got = self._finish(step, answered)
-        if self.judging:
-            got += self.judge(answered=answered)
         self.decisions += got
-        return got
+        return [*got, *self.judge(answered=answered)] if self.judging else got
 
     def _finish(self, step: Step, answered: bool) -> list[Decision]:
         scorer, skim = self.detectors.scorer, skimming([step])
@@ -92,7 +90,9 @@ class Driver:
         for ask, row in zip(asks, rows, strict=True):
             ask.unit.judged(row if answered else None)
         steps = self.shard.answered(asks, wall=self.now)
-        return [decision for step in steps for decision in self._finish(step, answered)]
+        got = [decision for step in steps for decision in self._finish(step, answered)]
+        self.decisions += got
+        return got
 
     def wait(self, seconds: float) -> list[Decision]:
         """Let time pass."""

@@ -13,7 +13,7 @@ from sluice.moderation.detector import Passage, Scorer, Skimmer
 from sluice.moderation.detectors import Detectors
 from sluice.policy import Policy
 
-__all__ = ["MarkCascade", "MarkHead", "MarkScorer", "PlainMarks", "mark_detectors"]
+__all__ = ["POLICY", "MarkCascade", "MarkHead", "MarkScorer", "PlainMarks", "mark_detectors"]
 
 POLICY = """
 version: 1
@@ -99,7 +99,7 @@ class MarkCascade(MarkScorer):
         return scores
 
 
-def mark_detectors(scorer: Scorer | None = None) -> Detectors:
+def mark_detectors(scorer: Scorer | None = None, policy: Policy | None = None) -> Detectors:
     """Detectors of this small world."""
     lexicon = Lexicon(
         [
@@ -109,4 +109,4 @@ def mark_detectors(scorer: Scorer | None = None) -> Detectors:
             Term("sm", "A.1.f", 2, "t", word=True),
         ]
     )
-    return Detectors(lexicon, scorer or MarkScorer(), Policy.parse(POLICY, "test.yaml"), hasher=str)
+    return Detectors(lexicon, scorer or MarkScorer(), policy or Policy.parse(POLICY, "test.yaml"), hasher=str)
