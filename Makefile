@@ -32,7 +32,8 @@ test: setup ## all tests, on a real Kafka too (ARGS="…" for pytest)
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-train: $(VENV)/.made ## the tests that need torch, in an environment of their own (ARGS="…" for pytest)
-	@python=$$($(TRAIN)) && PYTHONPATH=pipeline $$python -m pytest -m train tests/export $(ARGS)
+	@python=$$($(TRAIN)) && PYTHONPATH=pipeline $$python -m pytest -m train \
+		$$(grep -lr mark.train tests --include='test_*.py') $(ARGS)
 
 check: setup ## lint, format and types
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
 from collections.abc import Callable
@@ -77,6 +78,7 @@ def test_a_checkpoint_of_each_kind(kind: str, tmp_path: Path) -> None:
     texts = [text for text in sample_texts() if len(text) < 60]
     scores = model.score([Passage(text) for text in texts])
     assert np.abs(scores - torch_scores(checkpoint, texts)).max() <= MAX_INT8_DRIFT
+    assert np.isfinite(model.score([Passage("")])).all()
     assert np.ptp(scores, axis=0).min() > 0.05, "the checkpoint tells texts apart, or this test shows nothing"
 
 
@@ -119,6 +121,29 @@ def test_a_tokenizer_that_is_a_list_of_words(tmp_path: Path) -> None:
     for file in checkpoint.glob("*token*"):
         file.unlink()
     (checkpoint / "vocab.txt").write_text("\n".join(sorted(vocabulary, key=vocabulary.get)), encoding="utf-8")
+    result = export(checkpoint, tmp_path / "out")
+    assert result.exit_code == 0, result.output
+
+
+def test_a_tokenizer_of_sentencepiece(tmp_path: Path) -> None:
+    """As DeBERTa-v3 and its children have it: spm.model, and no tokenizer.json."""
+    import sentencepiece
+
+    checkpoint = make_checkpoint(tmp_path / "deberta", "deberta-v2", texts=sample_texts())
+    for file in checkpoint.glob("*token*"):
+        file.unlink()
+    trained = io.BytesIO()
+    names = {"bos": "[CLS]", "pad": "[PAD]", "eos": "[SEP]", "unk": "[UNK]"}
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(sample_texts()),
+        model_writer=trained,
+        vocab_size=400,
+        minloglevel=2,
+        **{f"{name}_id": number for number, name in enumerate(names)},
+        **{f"{name}_piece": piece for name, piece in names.items()},
+    )
+    (checkpoint / "spm.model").write_bytes(trained.getvalue())
+    (checkpoint / "tokenizer_config.json").write_text('{"tokenizer_class": "DebertaV2Tokenizer"}', encoding="utf-8")
     result = export(checkpoint, tmp_path / "out")
     assert result.exit_code == 0, result.output
 
