@@ -21,19 +21,10 @@ from numpy.typing import NDArray
 
 from data import Example, cold_test, own_texts, sentences
 from sluice.classifier import Model, load_model
+from sluice.evaluation.measures import Confusion, auroc, macro_f1
 from sluice.moderation.detector import Passage
 
-Labels = NDArray[np.int64]
 Scores = NDArray[np.float32]
-
-
-def auroc(scores: NDArray[np.float64], labels: Labels) -> float:
-    """Chance that a harmful text scores above a clean one; ties count half."""
-    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    harmful = labels == 1
-    n, m = int(harmful.sum()), int((~harmful).sum())
-    return float((rank[harmful].sum() - n * (n + 1) / 2) / (n * m)) if n and m else float("nan")
 
 
 def main() -> None:
@@ -95,15 +86,6 @@ def share_threshold(scores: NDArray[np.float64], share: float) -> float:
     return float(np.quantile(scores, 1 - share))
 
 
-def macro_f1(found: Labels, labels: Labels) -> float:
-    """Mean of both classes' F1."""
-    parts = []
-    for value in (0, 1):
-        hits = int(((found == value) & (labels == value)).sum())
-        parts.append(2 * hits / max(int((found == value).sum() + (labels == value).sum()), 1))
-    return float(np.mean(parts))
-
-
 def own(model: Model, examples: Sequence[Example]) -> None:
     """Each head on the own texts kept apart: those written for it, and all benign ones for false alarms."""
     scores = score(model, [example.text for example in examples]).astype(np.float64)
@@ -118,13 +100,12 @@ def own(model: Model, examples: Sequence[Example]) -> None:
         here = written_for == head
         value, label = scores[here, number], harm[here]
         clean, bad = value[label == 0], value[label == 1]
-        hits, alarms = int((bad >= 0.5).sum()), int((clean >= 0.5).sum())
-        precision, recall = hits / max(hits + alarms, 1), hits / max(len(bad), 1)
-        f1 = 2 * hits / max(2 * hits + alarms + len(bad) - hits, 1)
+        half = Confusion()
+        half.add(value >= 0.5, label)
         rates = " | ".join(f"{share(part, at):.0%}" for part in (bad, clean) for at in (0.7, 0.9))
         print(
-            f"| {head} | {len(bad)} / {len(clean)} | {auroc(value, label):.3f} | {precision:.2f} | {recall:.2f} "
-            f"| {f1:.2f} | {rates} |"
+            f"| {head} | {len(bad)} / {len(clean)} | {auroc(value, label):.3f} | {half.precision:.2f} "
+            f"| {half.recall:.2f} | {half.f1:.2f} | {rates} |"
         )
     top = scores.max(axis=1)
     for name, of in (("harmful", harm == 1), ("near-miss", harm == 0)):

@@ -111,7 +111,7 @@ class Moderator:
                 best = highest[index]
                 for name, score in zip(names, row.tolist(), strict=True):
                     if score > best.get(name, -1.0):
-                        best[name] = round(score, 4)
+                        best[name] = score
         return [self._moderation(findings, best) for findings, best in zip(found, highest, strict=True)]
 
     def _moderation(self, findings: list[Finding], scores: dict[str, float]) -> Moderation:
