@@ -25,7 +25,7 @@ from disguise_kinds import AS_WRITTEN, KINDS
 from heads import HEADS
 from sluice import Moderator
 from sluice.classifier import Model, load_model
-from sluice.evaluation.measures import Labels, auroc, macro_f1
+from sluice.evaluation.measures import Confusion, Labels, auroc, macro_f1
 from sluice.evaluation.scores import Reliability
 from sluice.moderation.detector import Passage
 
@@ -127,13 +127,12 @@ def own(scores: Scores, examples: Sequence[Example]) -> None:
         here = written_for == head
         value, label = scores[here, number].astype(np.float64), harm[here]
         clean, bad = value[label == 0], value[label == 1]
-        hits, alarms = int((bad >= AT[0]).sum()), int((clean >= AT[0]).sum())
-        precision, recall = hits / max(hits + alarms, 1), hits / max(len(bad), 1)
-        f1 = 2 * hits / max(2 * hits + alarms + len(bad) - hits, 1)
+        half = Confusion()
+        half.add(value >= AT[0], label)
         rates = " | ".join(f"{share(part, at):.0%}" for part in (bad, clean) for at in AT[1:])
         print(
-            f"| {head} | {len(bad)} / {len(clean)} | {auroc(value, label):.3f} | {precision:.2f} | {recall:.2f} "
-            f"| {f1:.2f} | {rates} |"
+            f"| {head} | {len(bad)} / {len(clean)} | {auroc(value, label):.3f} | {half.precision:.2f} "
+            f"| {half.recall:.2f} | {half.f1:.2f} | {rates} |"
         )
     top = scores.max(axis=1)
     english = np.array([sum(c.isascii() for c in e.text) > 0.7 * len(e.text) for e in examples])

@@ -101,7 +101,7 @@ def _print_json(given: Any, moderation: Any) -> None:
             }
             for f in moderation.findings
         ],
-        "scores": moderation.scores,
+        "scores": {name: round(score, 4) for name, score in moderation.scores.items()},
         "versions": moderation.versions,
     }
     sys.stdout.buffer.write(msgspec.json.encode(record) + b"\n")

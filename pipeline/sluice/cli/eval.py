@@ -251,7 +251,7 @@ def _print(report: Report) -> None:
         if not section.brief:
             continue
         screen.print(Text(f"\n{section.title}", style="bold"))
-        for note in section.notes:
+        for note in section.notes[:1]:
             screen.print(Text(visible(note), style="dim"))
         for table in section.tables:
             kept = [place for place in range(len(table.columns)) if place not in table.wide]

@@ -26,8 +26,8 @@ p { max-width: 85ch; margin: 6px 0; color: var(--dim); }
 .card span { color: var(--dim); font-size: 13px; }
 .wide { overflow-x: auto; margin: 12px 0; }
 table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums; }
-th, td { padding: 4px 12px 4px 0; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
-th { font-weight: 600; color: var(--dim); vertical-align: bottom; }
+th, td { padding: 4px 10px 4px 0; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
+th { font-weight: 600; color: var(--dim); vertical-align: bottom; white-space: normal; }
 .w, .t { text-align: left; } td.t { white-space: normal; min-width: 30ch; }
 tbody tr:hover { background: var(--soft); }
 svg { max-width: 100%; height: auto; margin: 8px 0; }
@@ -56,7 +56,7 @@ def _markdown_table(table: Table) -> list[str]:
 
 def _plain(cell: str) -> str:
     """A cell that shows as it is: a text of others must not become markup."""
-    return "".join(f"\\{c}" if c in "\\|`*_[]<>#~$!&" else c for c in cell)
+    return "".join(f"\\{c}" if c in "\\|`*_[]#~$!" else c for c in escape(cell, quote=False))
 
 
 def to_html(report: Report, plots: Mapping[str, str]) -> str:

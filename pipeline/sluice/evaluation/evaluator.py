@@ -141,9 +141,9 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 
 def _load_model(directory: Path | None) -> Scorer:
-    from sluice.classifier import Classifier  # here, so that importing this brings in no ONNX Runtime
+    from sluice.classifier import load_model  # here, so that importing this brings in no ONNX Runtime
 
-    return Classifier.load(directory or shipped.model_directory())
+    return load_model(directory or shipped.model_directory())
 
 
 def _heads_of(directory: Path | None) -> Sequence[Head]:

@@ -53,7 +53,10 @@ def _target(target: TargetReport) -> str:
         roc.plot([p.x for p in found.roc], [p.y for p in found.roc], label=f"{part}{auroc}", **style)
         curve = found.precision_recall
         average = "" if found.average_precision is None else f" {found.average_precision:.3f}"
-        precision.plot([p.x for p in curve], [p.y for p in curve], label=f"{part}{average}", **style)
+        # As the average counts it: between two recalls the precision is that of the higher one.
+        precision.plot(
+            [p.x for p in curve], [p.y for p in curve], drawstyle="steps-pre", label=f"{part}{average}", **style
+        )
         _thresholds(roc, precision, part, found)
     if target.clean:
         roc.plot([0, 1], [0, 1], color="#9ca3af", linewidth=0.8)

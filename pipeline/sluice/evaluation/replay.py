@@ -14,6 +14,7 @@ from sluice.contract.decision import Flag, Order, Release
 from sluice.contract.frame import Channel, Delta, Frame
 from sluice.contract.limits import Limits
 from sluice.evaluation.rows import Row
+from sluice.moderation.detector import Passage
 from sluice.moderation.detectors import Detectors
 from sluice.moderation.shard import Shard, Step
 from sluice.moderation.windows import HeadRules
@@ -144,7 +145,7 @@ class Replay:
         scorer = self._detectors.scorer
         scores = np.empty((0, 1), dtype=np.float32)
         if scorer is not None and step.windows:
-            scores = scorer.score([window.text for _, window in step.windows])
+            scores = scorer.score([Passage(window.text) for _, window in step.windows])
         self._note_held(step, scores)
         for decision in (*step.urgent, *self._shard.finish(step, scores, wall=self._now)):
             if not isinstance(decision, Release):

@@ -35,7 +35,6 @@ class Targets:
 
     def __init__(self, heads: Sequence[Head]) -> None:
         self.heads = [head.name for head in heads]
-        self._attributes = {head.name: head.attribute for head in heads}
         found = [Target(ANY, tuple(range(len(heads))), "")]
         found += [Target(head.name, (n,), head.risk, head.name) for n, head in enumerate(heads)]
         for risk in (*RISKS, *GROUPS):
@@ -43,7 +42,7 @@ class Targets:
         self.all: Sequence[Target] = found
         """Any harm first."""
         self._places = {target.name: place for place, target in enumerate(found)}
-        self._of: dict[tuple[str, str, str], tuple[int, ...]] = {}
+        self._of: dict[tuple[str, str], tuple[int, ...]] = {}
 
     def place(self, name: str) -> int:
         """Where a target stands in `all`.
@@ -70,20 +69,19 @@ class Targets:
         """The targets that a finding speaks for, as places in `all`.
 
         A term of the lexicon speaks for the head that its file is named for; where there is no such head, for every
-        head of its risk and attribute.
+        head of its risk.
         """
         kind = finding.rule.rpartition("-")[0] if finding.source == "lexicon" else finding.rule
-        key = (kind, finding.risk, finding.attribute)
+        key = (kind, finding.risk)
         found = self._of.get(key)
         if found is None:
             found = self._of[key] = tuple(n for n, one in enumerate(self.all) if self._speaks(kind, finding, one))
         return found
 
     def _speaks(self, kind: str, finding: Finding, target: Target) -> bool:
-        if not target.head or kind not in self._attributes:
-            same = not target.head or self._attributes[target.head] == finding.attribute
-            return same and _within(finding.risk, target.risk)
-        return target.head == kind
+        if target.head and kind in self.heads:
+            return target.head == kind
+        return _within(finding.risk, target.risk)
 
 
 def _within(risk: str, whole: str) -> bool:

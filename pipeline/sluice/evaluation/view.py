@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from sluice.evaluation.report import Example, Quantiles, Rate, Report, StreamReport, TargetReport
+from sluice.evaluation.targets import ANY
 from sluice.risks import GROUPS, RISKS
 
 __all__ = ["Section", "Table", "sections"]
@@ -23,6 +24,8 @@ class Table(msgspec.Struct, frozen=True):
     rows: list[list[str]]
     left: int = 1
     """Columns from the left that hold words; the others hold numbers."""
+    wide: tuple[int, ...] = ()
+    """Columns that a summary leaves out."""
 
 
 class Section(msgspec.Struct, frozen=True):
@@ -33,7 +36,7 @@ class Section(msgspec.Struct, frozen=True):
     notes: list[str]
     tables: list[Table]
     brief: bool = False
-    """Whether it belongs to a summary."""
+    """Whether it belongs to a summary, there with the first note alone."""
     level: int = 2
     """Of the heading."""
 
@@ -71,64 +74,54 @@ def _what(report: Report) -> Section:
 def _by_detector(target: TargetReport) -> Section:
     note = (
         f"Any harm: {target.harmful:,} harmful and {target.clean:,} clean texts. Found is what the profile flags or "
-        "stops (flag), or stops (stop). In brackets: 95 % bounds."
+        "stops (flag), or stops (stop). FPR: false positive rate, the share of the clean that is found."
     )
-    columns = [
-        "detector",
-        "at",
-        "precision %",
-        "recall %",
-        "F1",
-        "false positives %",
-        "accuracy %",
-        "macro-F1",
-        "AUROC",
+    columns = ["detector", "at", "precision %", "recall %", "95 %", "F1", "FPR %", "95 %", "accuracy %", "macro-F1"]
+    rows = [
+        [
+            part,
+            at,
+            _percent(level.precision),
+            _percent(level.recall.share),
+            _bounds(level.recall),
+            _number(level.f1),
+            _percent(level.fpr.share, 2),
+            _bounds(level.fpr, 2),
+            _percent(level.accuracy),
+            _number(level.macro_f1),
+            _number(found.auroc),
+            _number(found.average_precision),
+        ]
+        for part, found in target.detectors.items()
+        for at, level in (("flag", found.flag), ("stop", found.stop))
     ]
-    rows = []
-    for part, found in target.detectors.items():
-        for at, level in (("flag", found.flag), ("stop", found.stop)):
-            rows.append(
-                [
-                    part,
-                    at,
-                    _percent(level.precision),
-                    _rate(level.recall),
-                    _number(level.f1),
-                    _rate(level.fpr, 2),
-                    _percent(level.accuracy),
-                    _number(level.macro_f1),
-                    _number(found.auroc),
-                ]
-            )
-    return Section("detectors", "Whole texts, by detector", [note], [Table(columns, rows, left=2)], brief=True)
+    table = Table([*columns, "AUROC", "average precision"], rows, left=2, wide=(4, 7, 11))
+    return Section("detectors", "Whole texts, by detector", [note], [table], brief=True)
 
 
 def _by_target(report: Report) -> Section:
     part = list(report.targets[0].detectors)[-1]
-    note = f"Detector: {part}. ECE (expected calibration error) and the Brier score are the classifier's own."
-    columns = ["target", "harmful", "clean", "AUROC", "recall flag %", "stop %", "precision flag %", "stop %"]
-    columns += ["F1 flag", "stop", "FPR flag %", "stop %", "ECE", "Brier"]
+    measures = ("recall %", "precision %", "F1", "FPR %")
+    columns = ["target", "risk", "harmful", "clean", "AUROC"]
+    columns += [f"{at}: {measure}" for at in ("flag", "stop") for measure in measures]
     rows = []
     for target in report.targets[1:]:
         found = target.detectors[part]
-        own = target.detectors.get("classifier")
-        calibration = own.calibration if own is not None else None
-        both = (found.flag, found.stop)
-        rows.append(
-            [
-                _named(target),
-                f"{target.harmful:,}",
-                f"{target.clean:,}",
-                _number(found.auroc),
-                *(_percent(level.recall.share) for level in both),
-                *(_percent(level.precision) for level in both),
-                *(_number(level.f1) for level in both),
-                *(_percent(level.fpr.share, 2) for level in both),
-                _number(calibration.error if calibration else None),
-                _number(calibration.brier if calibration else None),
-            ]
-        )
-    return Section("targets", "Whole texts, by target", [note], [Table(columns, rows)], brief=True)
+        row = [target.name, target.risk, f"{target.harmful:,}", f"{target.clean:,}", _number(found.auroc)]
+        for level in (found.flag, found.stop):
+            row += [_percent(level.recall.share), _percent(level.precision), _number(level.f1)]
+            row.append(_percent(level.fpr.share, 2))
+        rows.append(row)
+    notes = [f"Detector: {part}."]
+    if "classifier" in report.settings.detectors:
+        notes[0] += " ECE (expected calibration error) and the Brier score are the classifier's own."
+        columns += ["ECE", "Brier"]
+        for row, target in zip(rows, report.targets[1:], strict=True):
+            calibration = target.detectors["classifier"].calibration
+            row.append(_number(calibration.error if calibration else None))
+            row.append(_number(calibration.brier if calibration else None))
+    table = Table(columns, rows, left=2, wide=(1, 6, 7, 14))
+    return Section("targets", "Whole texts, by target", notes, [table], brief=True)
 
 
 def _streams(streams: StreamReport, spans: bool) -> Section:
@@ -140,7 +133,8 @@ def _streams(streams: StreamReport, spans: bool) -> Section:
         "Seen: share of the text that was written before the first finding. Delay: characters written by then, from "
         f"{begin}. Shown: characters that a reader had seen at the stop. Leaked: stopped streams of whose violation a "
         "part was shown, and the longest part. Withdrawn: streams with text that was held back as violating and passed "
-        "when its sentence was whole. Where there are three numbers: of 50, 90 and 99 in 100 streams at the most.",
+        "when its sentence was whole. Of three numbers, 50, 90 and 99 in 100 streams have at most the first, the "
+        "second and the third.",
     ]
     columns = ["streams", "number", "acted on %", "stopped %", "seen %", "delay", "shown", "leaked", "withdrawn"]
     rows = [
@@ -162,11 +156,10 @@ def _streams(streams: StreamReport, spans: bool) -> Section:
 
 def _confusion(report: Report) -> Section:
     said = {(cell.label, cell.found): cell.texts for cell in report.confusion}
-    labels = list(dict.fromkeys(cell.label for cell in report.confusion))
-    seen = dict.fromkeys(cell.found for cell in report.confusion)
-    order = [*(name for name in seen if name not in ("other", "nothing")), "other", "nothing"]
-    found = [name for name in order if name in seen]
-    rows = [[label, *(f"{said.get((label, name), 0):,}" for name in found)] for label in labels]
+    names = [target.name for target in report.targets[1:]]
+    labels = [name for name in (*names, ANY, "clean") if any(cell.label == name for cell in report.confusion)]
+    found = [name for name in ("nothing", *names, "other") if any(cell.found == name for cell in report.confusion)]
+    rows = [[label, *(_count(said.get((label, name), 0)) for name in found)] for label in labels]
     note = "What a text is labelled (rows) and what was found in it: of all it was flagged for, the highest score."
     return Section("confusion", "Labelled and found", [note], [Table(["labelled", *found], rows)])
 
@@ -229,6 +222,10 @@ def _at(threshold: float | None) -> str:
     return "no score" if threshold is None else f"{threshold:g}"
 
 
+def _count(texts: int) -> str:
+    return f"{texts:,}" if texts else "·"
+
+
 def _number(value: float | None) -> str:
     return _NONE if value is None else f"{value:.3f}"
 
@@ -237,13 +234,11 @@ def _percent(value: float | None, digits: int = 1) -> str:
     return _NONE if value is None else f"{100 * value:.{digits}f}"
 
 
-def _rate(rate: Rate, digits: int = 1) -> str:
-    if rate.share is None:
-        return _NONE
-    return f"{_percent(rate.share, digits)} ({_percent(rate.low, digits)}–{_percent(rate.high, digits)})"
+def _bounds(rate: Rate, digits: int = 1) -> str:
+    return _NONE if rate.share is None else f"{_percent(rate.low, digits)}–{_percent(rate.high, digits)}"
 
 
 def _quantiles(values: Quantiles | None, times: int = 1) -> str:
     if values is None:
         return _NONE
-    return " / ".join(f"{times * value:.0f}" for value in (values.p50, values.p90, values.p99))
+    return "/".join(f"{times * value:.0f}" for value in (values.p50, values.p90, values.p99))

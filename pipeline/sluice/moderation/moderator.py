@@ -99,7 +99,7 @@ class Moderator:
                 if unit.answer is not None:
                     for name, score in zip(names, unit.answer.tolist(), strict=True):
                         if score > best.get(name, -1.0):
-                            best[name] = round(score, 4)
+                            best[name] = score
         return [self._moderation(findings, best) for findings, best in zip(found, highest, strict=True)]
 
     def _read(self, text: str, prompt: str) -> WindowScan:
