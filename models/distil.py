@@ -1,7 +1,7 @@
 """The cheap member: a linear model over hashed n-grams that learns the strong member's scores.
 
-It is only to say which sentences are harmless beyond doubt, so it learns from many more texts than are labelled: what
-the strong member says of ordinary and of disguised text is its lesson there.
+It is only to say which sentences are harmless beyond doubt. Where labels are noisy or a text is disguised, what the
+strong member says of it is half of the lesson; ordinary text is clean by its source.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Lesson:
     labels: NDArray[np.float32]
     """`(texts, heads)`: 0, 1 or in between; -1 where nothing is known."""
     strong: NDArray[np.float32]
-    """`(texts, heads)`: the strong member's scores."""
+    """`(texts, heads)`: the strong member's scores; NaN for a text that it was not asked about."""
     own: NDArray[np.bool_]
     """Whether the text is one of the project's own."""
 
@@ -48,9 +48,11 @@ def distil(lesson: Lesson) -> tuple[Linear, corpus.Vocabulary]:
     bias = np.zeros(len(heads), dtype=np.float32)
     for column in track(range(len(heads)), "distilling"):
         label, strong = lesson.labels[:, column], lesson.strong[:, column]
-        target = np.where(label < 0, strong, (1 - TRUST) * label + TRUST * strong).astype(np.float64)
-        weight = _weights(target, lesson.own)
-        weights[:, column], bias[column] = fit.logistic(rows, target, weight, STRENGTH, STEPS)
+        both = np.where(label < 0, strong, (1 - TRUST) * label + TRUST * strong)
+        target = np.where(np.isnan(strong), label, both).astype(np.float64)
+        known = target >= 0
+        weight = _weights(target[known], lesson.own[known])
+        weights[:, column], bias[column] = fit.logistic(rows[known], target[known], weight, STRENGTH, STEPS)
     ones = np.ones(len(heads), dtype=np.float32)
     return Linear(heads, weights, bias, ones, 0 * ones), vocabulary
 

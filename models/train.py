@@ -18,6 +18,7 @@ import argparse
 import datetime
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,8 +50,8 @@ IN_DOUBT = 0.04
 """Share of ordinary sentences that the strong member is asked about."""
 CALIBRATION_TEXTS = 2_500
 """Of each source of ordinary text."""
-LESSON_ORDINARY = 30_000
-"""Ordinary texts beyond those of the training, for the cheap member to learn from the strong one."""
+LESSON_SHARE = 0.3
+"""Share of the labelled public texts that the strong member is asked about for the cheap member's lesson."""
 
 THRESHOLDS = Thresholds(flag=0.7, stop=0.9, note="Measured on the sources of MODEL_CARD.md; a profile decides.")
 
@@ -107,8 +108,10 @@ def main() -> None:
     )
 
     lesson = _lesson(drawn, unseen, args.seed)
-    texts = reader.rows([""] * len(lesson), [example.text for example in lesson])
-    scores = _sigmoid(logits_of(model, texts) * slope + offset).astype(np.float32)
+    asked = [n for n, e in enumerate(lesson) if e.source == OWN or (e.kind != "neutral" and _by_lot(e, LESSON_SHARE))]
+    scores = np.full((len(lesson), len(HEADS)), np.nan, dtype=np.float32)
+    logits = logits_of(model, reader.rows([""] * len(asked), [lesson[n].text for n in asked]))
+    scores[asked] = _sigmoid(logits * slope + offset)
     linear, vocabulary = distil(
         Lesson(
             [example.text for example in lesson],
@@ -128,9 +131,9 @@ def main() -> None:
     doubt = choose_doubt(cheap.score(_passages([e for e in apart if e.kind == "neutral"])))
     pack.write_cascade(args.out, name=args.name, doubt=dict.fromkeys(HEADS, doubt), mix=MIX_SAID, **common)
     harmful = [example for example in apart if example.kind == "harm"]
-    asked = (cheap.score(_passages(harmful)) >= doubt).any(axis=1).mean()
+    found = (cheap.score(_passages(harmful)) >= doubt).any(axis=1).mean()
     print(
-        f"doubt from {doubt:.4f} on: {IN_DOUBT:.0%} of ordinary sentences and {asked:.1%} of harmful ones are judged "
+        f"doubt from {doubt:.4f} on: {IN_DOUBT:.0%} of ordinary sentences and {found:.1%} of harmful ones are judged "
         "by the strong member"
     )
     load_model(args.out)
@@ -156,20 +159,26 @@ def _split(examples: Sequence[Example], seed: int) -> tuple[list[Example], list[
 
 def _apart(unseen: Sequence[Example], own: Sequence[Example]) -> list[Example]:
     """What to calibrate on: own texts kept from training, and some of each source of ordinary text."""
+    return [*own, *(unseen[n] for n in _few(unseen))]
+
+
+def _few(unseen: Sequence[Example]) -> list[int]:
     counts = Counter(example.source for example in unseen)
-    few = [e for e in unseen if stable_fraction(e.text) * counts[e.source] < CALIBRATION_TEXTS]
-    return [*own, *few]
+    return [n for n, e in enumerate(unseen) if _by_lot(e, CALIBRATION_TEXTS / counts[e.source])]
+
+
+def _by_lot(example: Example, share: float) -> bool:
+    return stable_fraction(example.text) < share
 
 
 def _lesson(drawn: Sequence[Example], unseen: Sequence[Example], seed: int) -> list[Example]:
-    """Texts for the cheap member: those of the training, the own ones also in disguise, and more ordinary ones."""
-    share = LESSON_ORDINARY / max(len(unseen), 1)
-    more = [example for example in unseen if stable_fraction(f"lesson {example.text}") < share]
+    """Texts for the cheap member: those of the training, the own ones also in disguise, and more ordinary ones, but for
+    those that it is calibrated on."""
     augmenter = Augmenter([], seed)
-    disguised = [
-        Example(augmenter.disguise(e.text), e.labels, e.source, e.group, e.kind) for e in drawn if e.source == OWN
-    ]
-    return [*drawn, *disguised, *more]
+    own = [example for example in drawn if example.source == OWN]
+    disguised = [replace(example, text=augmenter.disguise(example.text)) for example in own]
+    apart = set(_few(unseen))
+    return [*drawn, *disguised, *(example for n, example in enumerate(unseen) if n not in apart)]
 
 
 def _calibrate(logits: Floats, apart: Sequence[Example]) -> tuple[Floats, Floats]:
