@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["KINDS", "LABELS", "make_checkpoint"]
+__all__ = ["KINDS", "LABELS", "edit_config", "make_checkpoint"]
 
 LABELS = ("clean", "toxic", "hateful")
 

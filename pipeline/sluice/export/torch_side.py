@@ -135,6 +135,7 @@ def load(checkpoint: Checkpoint) -> TorchModel:
                 dtype=torch.float32,
                 attn_implementation="eager",
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # so that they are told, below
             )
     except Exception as error:  # likewise
         raise ModelError(f"{directory}: cannot be loaded as {checkpoint.architecture}: {_first(error)}") from error

@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
-from rich.text import Text
 
 from sluice import shipped
 from sluice.classifier.manifest import MANIFEST_FILE, read_manifest
 from sluice.cli.models.described import heads, kind_of, size, size_of
-from sluice.cli.terminal import console, print_json, visible
+from sluice.cli.terminal import print_json, visible
 from sluice.errors import InputError, ModelError
 
 __all__ = ["list_command"]
@@ -69,15 +67,18 @@ def _row(directory: Path) -> dict[str, Any]:
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("version", "kind", "heads", "size", "created", "directory"):
-        table.add_column(heading, overflow="fold", justify="right" if heading in ("heads", "size") else "left")
+    """In columns, each as wide as it needs: a terminal that is too narrow wraps the path at the end of the line."""
+    cells = [("version", "kind", "heads", "size", "created", "directory")]
     for row in rows:
         if "problem" not in row:
-            count = f"{len(row['heads'])}"
-            cells = (row["version"], row["kind"], count, size(row["bytes"]), row["created"], row["model"])
-            table.add_row(*(Text(visible(cell)) for cell in cells))
-    console().print(table)
+            count, bytes_ = f"{len(row['heads'])}", size(row["bytes"])
+            cells.append((row["version"], row["kind"], count, bytes_, row["created"], visible(row["model"])))
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for version, kind, count, bytes_, created, model in cells:
+        click.echo(
+            f"{version:<{widths[0]}}  {kind:<{widths[1]}}  {count:>{widths[2]}}  {bytes_:>{widths[3]}}  "
+            f"{created:<{widths[4]}}  {model}"
+        )
     for row in rows:
         if "problem" in row:
             click.echo(visible(row["problem"]), err=True)
