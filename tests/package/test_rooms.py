@@ -16,7 +16,7 @@ PACKAGE = Path(sluice.__file__).parent
 # From the ground up: a room imports only rooms to the left of it (and its own).
 ORDER = [
     "errors", "text", "contract", "risks", "policy", "lexicon", "classifier", "moderation", "shipped", "metrics",
-    "evaluation", "delivery", "local", "client", "worker", "demo", "cli", "__main__",
+    "evaluation", "delivery", "local", "client", "worker", "demo", "export", "cli", "__main__",
 ]  # fmt: skip
 ALSO = {
     ("errors", "contract"): "only for a type",
@@ -27,7 +27,10 @@ ALSO = {
 ONLY = {
     "faust": {"worker"},
     "mode": {"worker"},
-    "onnxruntime": {"classifier"},
+    "onnxruntime": {"classifier", "export"},
+    "onnx": {"export"},
+    "torch": {"export"},
+    "transformers": {"export"},
     "tokenizers": {"classifier"},
     "aiokafka": {"client", "worker", "local"},
 }

@@ -52,7 +52,7 @@ class MemorySink:
 class Bench:
     """A pipeline, a log that it can read what was skipped from, and what was committed."""
 
-    def __init__(self, detectors: Detectors, scoring_deadline: float = 2.0) -> None:
+    def __init__(self, detectors: Detectors, scoring_deadline: float = 2.0, judge_wait: float = 0.0) -> None:
         self.sink = MemorySink()
         self.log: list[bytes] = []
         self.commits: list[dict[int, int]] = []
@@ -68,6 +68,7 @@ class Bench:
             between=self._between,
             store=self._store,
             scoring_deadline=scoring_deadline,
+            judge_wait=judge_wait,
         )
         self._detectors = detectors
 

@@ -54,6 +54,7 @@ class EncoderModel:
         self._slope = np.array([calibration.slope.get(name, 1.0) for name in names], dtype=np.float32)
         self._offset = np.array([calibration.offset.get(name, 0.0) for name in names], dtype=np.float32)
         self._logits_of = [[at for at, output in enumerate(manifest.outputs) if output == name] for name in names]
+        self._reads_context = manifest.tokens.pair and manifest.tokens.context > 0
         self._room = manifest.tokens.max_tokens - tokenizer.num_special_tokens_to_add(False)
         self._room_of_pair = manifest.tokens.max_tokens - tokenizer.num_special_tokens_to_add(True)
 
@@ -79,9 +80,9 @@ class EncoderModel:
     def _encode(self, passage: Passage) -> list[Encoding]:
         """The rows of a passage: one, unless the text is too long for it."""
         text = self._tokens(passage.text)
-        if self.manifest.tokens.pair and passage.context and len(text) < self._room_of_pair:
+        if self._reads_context and passage.context and len(text) < self._room_of_pair:
             context = self._tokens(passage.context)
-            context.truncate(self._room_of_pair - len(text), direction="left")
+            context.truncate(min(self._room_of_pair - len(text), self.manifest.tokens.context), direction="left")
             return [self._tokenizer.post_process(context, text)]
         text.truncate(self._room)
         first = self._tokenizer.post_process(text)

@@ -119,6 +119,8 @@ class TokenSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The ONNX inputs, int64 of (batch, length). Without `attention_mask` no row is ever padded."""
     pair: bool = False
     """Whether the text before a sentence is read with it, as the first of two segments."""
+    context: Annotated[int, msgspec.Meta(ge=0, le=8192)] = 8192
+    """Tokens of the text before that are read at most, its last ones; the more, the more a judgement costs."""
     pad: Annotated[int, msgspec.Meta(ge=0)] = 0
     """The id of padding, on the right."""
 

@@ -21,6 +21,7 @@ _COMMANDS = {
     "eval": "sluice.cli.eval",
     "kafka": "sluice.cli.kafka",
     "lexicon": "sluice.cli.lexicon",
+    "models": "sluice.cli.models",
     "policy": "sluice.cli.policy",
     "topics": "sluice.cli.topics",
     "worker": "sluice.cli.worker",
