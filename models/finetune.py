@@ -71,24 +71,18 @@ def fine_tune(
     """Train `model` in place; at the end it holds the averaged weights."""
     optimizer = torch.optim.AdamW(_groups(model), weight_decay=0.01, fused=True)
     mean = {name: value.detach().clone() for name, value in model.state_dict().items()}
-    done = _resume(checkpoints / "last.pt", model, optimizer, mean)
+    first, begin = _resume(checkpoints / "last.pt", model, optimizer, mean)
     torch.manual_seed(seed)
-    step = 0
     device = next(model.parameters()).device
-    for number, phase in enumerate(phases):
+    for number, phase in enumerate(phases[first:], first):
         plan = _Plan(examples, reader, phase, seed + number)
-        if step + len(plan.batches) <= done:
-            step += len(plan.batches)
-            continue
+        warm_up = 0 if number else WARM_UP
         with Progress() as progress:
-            task = progress.add_task(f"{phase.name}: {len(plan.order)} texts", total=len(plan.batches))
-            total = 0.0
-            for at, chosen in enumerate(plan.batches):
-                step += 1
-                progress.advance(task)
-                if step <= done:
-                    continue
-                rate = phase.rate * (1 - (1 - phase.end) * at / len(plan.batches)) * min(1.0, step / WARM_UP)
+            task = progress.add_task(f"{phase.name}: {len(plan.order)} texts", total=len(plan.batches), completed=begin)
+            loss_sum = 0.0
+            for at in range(begin, len(plan.batches)):
+                chosen = plan.batches[at]
+                rate = phase.rate * (1 - (1 - phase.end) * at / len(plan.batches)) * min(1.0, (at + 1) / (warm_up + 1))
                 for group in optimizer.param_groups:
                     group["lr"] = rate * group["times"]
                 model.train()
@@ -99,15 +93,15 @@ def fine_tune(
                 loss.backward()
                 nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                 optimizer.step()
-                keep = min(AVERAGE, step / (step + 10))
-                with torch.no_grad():
-                    for name, value in model.state_dict().items():
-                        mean[name].lerp_(value, 1 - keep) if value.is_floating_point() else mean[name].copy_(value)
-                total = 0.98 * total + 0.02 * loss.item()
-                if at % 50 == 0:
-                    progress.update(task, description=f"{phase.name}: loss {total / (1 - 0.98 ** (at + 1)):.4f}")
-                if step % CHECKPOINT_STEPS == 0 or at == len(plan.batches) - 1:
-                    _save(checkpoints / "last.pt", model, optimizer, mean, step)
+                # The first steps say little and are soon forgotten.
+                _average(mean, model, AVERAGE if number else min(AVERAGE, (at + 1) / (at + 11)))
+                loss_sum += loss.item()
+                mean_loss = loss_sum / (at + 1 - begin)
+                progress.update(task, advance=1, description=f"{phase.name}: mean loss {mean_loss:.4f}")
+                if (at + 1) % CHECKPOINT_STEPS == 0:
+                    _save(checkpoints / "last.pt", model, optimizer, mean, (number, at + 1))
+        begin = 0
+        _save(checkpoints / "last.pt", model, optimizer, mean, (number + 1, 0))
         torch.save(mean, checkpoints / f"{phase.name}.pt")
     model.load_state_dict(mean)
 
@@ -158,18 +152,29 @@ def _groups(model: Encoder) -> list[dict[str, object]]:
     return [{"params": model.bert.parameters(), "times": 1.0}, {"params": model.out.parameters(), "times": 10.0}]
 
 
-def _save(path: Path, model: Encoder, optimizer: torch.optim.Optimizer, mean: dict[str, Tensor], step: int) -> None:
+def _average(mean: dict[str, Tensor], model: Encoder, keep: float) -> None:
+    with torch.no_grad():
+        for name, value in model.state_dict().items():
+            mean[name].lerp_(value, 1 - keep)
+
+
+def _save(
+    path: Path, model: Encoder, optimizer: torch.optim.Optimizer, mean: dict[str, Tensor], place: tuple[int, int]
+) -> None:
+    """`place` is the phase, and the batch of it, to go on with."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "mean": mean, "step": step}, part)
+    states = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "mean": mean, "place": place}
+    torch.save(states, part)
     part.replace(path)
 
 
-def _resume(path: Path, model: Encoder, optimizer: torch.optim.Optimizer, mean: dict[str, Tensor]) -> int:
+def _resume(path: Path, model: Encoder, optimizer: torch.optim.Optimizer, mean: dict[str, Tensor]) -> tuple[int, int]:
     if not path.is_file():
-        return 0
+        return 0, 0
     saved = torch.load(path, weights_only=True)
     model.load_state_dict(saved["model"])
     optimizer.load_state_dict(saved["optimizer"])
     mean.update(saved["mean"])
-    return int(saved["step"])
+    phase, batch = saved["place"]
+    return phase, batch
