@@ -17,7 +17,7 @@ from sluice.evaluation.targets import Targets
 from sluice.moderation.detector import Passage
 from sluice.moderation.detectors import Detectors
 from sluice.moderation.moderator import Moderator
-from support.marks import MarkScorer, mark_detectors
+from support.marks import MarkCascade, MarkScorer, PlainMarks, mark_detectors
 
 DETECTORS = mark_detectors()
 TARGETS = Targets(MarkScorer.heads)
@@ -102,11 +102,38 @@ class Relenting(MarkScorer):
         return super().score([Passage("" if "不" in p.text else p.text) for p in passages])
 
 
+class RelentingJudge(Relenting, PlainMarks):
+    """The same without a cheap stage."""
+
+
+@pytest.mark.parametrize("scorer", [Relenting(), RelentingJudge()], ids=["skims", "judges"])
 @pytest.mark.parametrize(("text", "withdrawn", "stopped"), [("这坏话我不说。", 1, False), ("这坏话我要说。", 0, True)])
-def test_what_was_held_back_and_passed_is_withdrawn(text: str, withdrawn: int, stopped: bool) -> None:
-    detectors = mark_detectors(Relenting())
+def test_what_was_held_back_and_passed_is_withdrawn(
+    scorer: MarkScorer, text: str, withdrawn: int, stopped: bool
+) -> None:
+    detectors = mark_detectors(scorer)
     (one,) = play(row(text), profile="prompt_delta", cutting=Cutting(delta_chars=1), detectors=detectors)
     assert (one.withdrawn, one.stopped) == (withdrawn, stopped)
+
+
+@pytest.mark.parametrize("scorer", [MarkScorer(), PlainMarks(), MarkCascade()], ids=["skims", "judges", "cascade"])
+def test_every_kind_of_scorer_is_played(scorer: MarkScorer) -> None:
+    detectors = mark_detectors(scorer)
+    bad, quoted, clean = play(
+        row("好的。这个坏人。", 1),
+        row("引一句。坏人！", 2),
+        row("好的。", 3),
+        detectors=detectors,
+        profile="prompt_delta",
+    )
+    assert bad.stopped and not clean.stopped and clean.withdrawn == 0
+    assert quoted.stopped == (not isinstance(scorer, MarkCascade))  # only the cascade's judge looks at the context
+
+
+def test_the_prompt_is_the_context_of_an_answer() -> None:
+    detectors = mark_detectors(MarkCascade())
+    with_prompt, without = play(row("坏人。", 1, prompt="引。"), row("坏人。", 2), detectors=detectors)
+    assert not with_prompt.stopped and without.stopped
 
 
 def test_more_streams_than_go_at_once_all_come_to_their_ends() -> None:

@@ -104,7 +104,8 @@ class Evaluator:
         """
         named = labeller.named
         for rows in _batches(file.rows()):
-            self._whole.add(rows, self._moderator.check_batch([row.text for row in rows]), named)
+            moderations = self._moderator.check_batch([row.text for row in rows], [row.prompt for row in rows])
+            self._whole.add(rows, moderations, named)
             if self._replay is not None:
                 for row in rows:
                     self._streams.add(self._replay.add(row), named)

@@ -51,7 +51,7 @@ class Columns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     labels: tuple[LabelColumn, ...] = (LabelColumn("label"),)
     """None: every text is clean."""
     prompt: str | None = None
-    """What the text answers; on streams it goes first, on a channel of its own."""
+    """What the text answers: the context of its first sentence. On streams it goes first, on a channel of its own."""
     span: tuple[str, str] | None = None
     """Where the violation begins and ends (one past), in code points of the text; empty where there is none."""
 

@@ -45,7 +45,9 @@ def plots(report: Report) -> dict[str, str]:
 
 
 def _target(target: TargetReport) -> str:
-    figure = Figure(figsize=(10.5, 3.3), layout="constrained")
+    figure = Figure(figsize=(10.5, 3.3))
+    # Fixed, as the labels are: to have the margins worked out takes as long as the drawing.
+    figure.subplots_adjust(left=0.05, right=0.99, bottom=0.15, top=0.91, wspace=0.22)
     roc, precision, reliability = figure.subplots(1, 3)
     for part, found in target.detectors.items():
         style: dict[str, Any] = {"color": _COLOURS[part], "linestyle": _DASHES[part], "linewidth": 1.6}
@@ -97,7 +99,8 @@ def _axes(axes: Axes, title: str, x: str, y: str, legend: Literal["lower left", 
 
 
 def _streams(streams: StreamReport) -> str:
-    figure = Figure(figsize=(10.5, 2.9), layout="constrained")
+    figure = Figure(figsize=(10.5, 2.9))
+    figure.subplots_adjust(left=0.05, right=0.99, bottom=0.29, top=0.9, wspace=0.12)
     seen, delay = figure.subplots(1, 2)
     edges = streams.delay_edges
     names = ["0", *(f"≤ {edge:,}" for edge in edges[1:]), f"> {edges[-1]:,}"]

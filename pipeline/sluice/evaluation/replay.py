@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -14,16 +14,17 @@ from sluice.contract.decision import Flag, Order, Release
 from sluice.contract.frame import Channel, Delta, Frame
 from sluice.contract.limits import Limits
 from sluice.evaluation.rows import Row
-from sluice.moderation.detector import Passage
+from sluice.moderation.channel import ChannelState
 from sluice.moderation.detectors import Detectors
-from sluice.moderation.shard import Shard, Step
+from sluice.moderation.shard import Ask, Shard, Step, skimming
+from sluice.moderation.units import Unit
 from sluice.moderation.windows import HeadRules
 from sluice.policy import Profile
 
 __all__ = ["Cutting", "Played", "Replay"]
 
 _AT_ONCE = 64
-"""Streams that are written at the same time, as an LLM server does: their windows are scored together."""
+"""Streams that are written at the same time, as an LLM server does: their sentences are scored together."""
 
 _PRODUCER = "evaluation"
 
@@ -66,7 +67,7 @@ class Played(msgspec.Struct):
     leaked: int = 0
     """Of these, characters of the violation."""
     withdrawn: int = 0
-    """Stretches that were held back as violating and passed when their unit was whole."""
+    """Sentences that the profile would have acted on before they were whole, and that passed in the end."""
 
 
 class _Live:
@@ -77,19 +78,25 @@ class _Live:
         self.deltas = deltas
         self.written = 0
         self.over = False
-        self.held: set[int] = set()
-        """Starts of units of the answer that scored high before they were whole."""
+        self.held: dict[int, Unit] = {}
+        """Units of the answer that scored high before they were whole, by their starts."""
+
+    def relent(self, reaches: Callable[[NDArray[np.float32]], bool]) -> None:
+        """Count those that are whole by now, and passed."""
+        for unit in [unit for unit in self.held.values() if unit.whole and unit.answer is not None]:
+            del self.held[unit.start]
+            self.played.withdrawn += unit.answer is not None and not reaches(unit.answer)
 
 
 class Replay:
     """Plays rows, many at once. `add` and `finish` give back those that are over, in no certain order."""
 
     def __init__(self, detectors: Detectors, profile: Profile, cutting: Cutting) -> None:
-        self._detectors = detectors
         self._profile = profile
         self._cutting = cutting
         self._shard = Shard(0, detectors, Limits())
-        self._rules = None if detectors.scorer is None else HeadRules(detectors.scorer.heads, profile)
+        self._scorer = scorer = detectors.scorer
+        self._rules = None if scorer is None else HeadRules(scorer.heads, profile, scorer.skimmer)
         self._live: dict[str, _Live] = {}
         self._now = 0.0
         self._offset = -1
@@ -134,35 +141,56 @@ class Replay:
         self._now += self._cutting.delta_chars / self._cutting.characters_per_second
         self._offset += 1
         frame = Frame(VERSION, _PRODUCER, deltas)
-        self._settle(self._shard.begin(frame, self._offset, now=self._now, wall=self._now))
-        for step in self._shard.tick(now=self._now, wall=self._now):
-            self._settle(step)
+        self._settle([self._shard.begin(frame, self._offset, now=self._now, wall=self._now)])
+        self._settle(self._shard.tick(now=self._now, wall=self._now))
         over = [stream for stream, live in self._live.items() if live.over]
         return [self._live.pop(stream).played for stream in over]
 
-    def _settle(self, step: Step) -> None:
-        """Score what a step wants scored, and take down what is decided."""
-        scorer = self._detectors.scorer
-        scores = np.empty((0, 1), dtype=np.float32)
-        if scorer is not None and step.windows:
-            scores = scorer.score([Passage(window.text) for _, window in step.windows])
-        self._note_held(step, scores)
-        for decision in (*step.urgent, *self._shard.finish(step, scores, wall=self._now)):
+    def _settle(self, steps: Sequence[Step]) -> None:
+        """Skim and judge all that steps have brought, as a worker does that is never late."""
+        while steps:
+            asks: list[Ask] = []
+            for step in steps:
+                asks += self._finish(step)
+            if asks and self._scorer is not None:
+                scores = self._scorer.judge([ask.unit.passage for ask in asks])
+                for ask, row in zip(asks, scores, strict=True):
+                    ask.unit.judged(row)
+                    self._watch(ask.channel, ask.unit, ask.unit.answer)
+            steps = self._shard.answered(asks, wall=self._now)
+
+    def _finish(self, step: Step) -> list[Ask]:
+        """Skim, take down what is decided, and return what is to be judged."""
+        skim = skimming([step])
+        if skim.units and self._scorer is not None and self._scorer.skimmer is not None:
+            read = [
+                (channel, unit)
+                for channel in dict.fromkeys(channel for channel, _ in step.touched)
+                if channel.windows is not None
+                for unit in channel.windows.unskimmed()
+            ]
+            skim.take(0, *self._scorer.skimmer.skim(skim.states, skim.pieces))
+            for channel, unit in read:
+                self._watch(channel, unit, unit.skim)
+        finished = self._shard.finish(step, wall=self._now)
+        for decision in (*step.urgent, *finished.decisions):
             if not isinstance(decision, Release):
                 self._note(decision)
+        for live in self._live.values():
+            live.relent(self._reaches)
+        return finished.asks
 
-    def _note_held(self, step: Step, scores: NDArray[np.float32]) -> None:
-        for (channel, window), row in zip(step.windows, scores, strict=True):
-            live = self._live.get(channel.stream.id)
-            if live is None or channel.name != "answer" or self._rules is None:
-                continue
-            high = bool((row >= self._rules.lowest).any())
-            if not window.whole:
-                if high:
-                    live.held.add(window.start)
-            elif window.start in live.held:
-                live.held.discard(window.start)
-                live.played.withdrawn += not high
+    def _reaches(self, scores: NDArray[np.float32]) -> bool:
+        """Whether the profile acts on them."""
+        return self._rules is not None and bool((scores >= self._rules.lowest).any())
+
+    def _watch(self, channel: ChannelState, unit: Unit, scores: NDArray[np.float32] | None) -> None:
+        """Note a sentence of an answer that scores high before it is whole, and go on looking at it."""
+        live = self._live.get(channel.stream.id)
+        if live is None or channel.name != "answer" or scores is None:
+            return
+        if unit.start in live.held or (not unit.whole and self._reaches(scores)):
+            live.held[unit.start] = unit
 
     def _note(self, decision: Order | Flag) -> None:
         live = self._live.get(decision.stream)

@@ -189,7 +189,7 @@ class Group(msgspec.Struct, frozen=True):
     leaked_most: int
     """The longest such part, in characters."""
     withdrawn: int
-    """Streams in which text was held back as violating and passed when its sentence was whole."""
+    """Streams with a sentence that the profile would have acted on before it was whole, and that passed in the end."""
     seen_bins: list[int]
     """Of `seen_share`, 20 bins of the same width."""
     delay_bins: list[int]

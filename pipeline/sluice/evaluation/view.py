@@ -132,9 +132,9 @@ def _streams(streams: StreamReport, spans: bool) -> Section:
         f"characters a second; mode {streams.mode}, release unit {streams.release_unit}.",
         "Seen: share of the text that was written before the first finding. Delay: characters written by then, from "
         f"{begin}. Shown: characters that a reader had seen at the stop. Leaked: stopped streams of whose violation a "
-        "part was shown, and the longest part. Withdrawn: streams with text that was held back as violating and passed "
-        "when its sentence was whole. Of three numbers, 50, 90 and 99 in 100 streams have at most the first, the "
-        "second and the third.",
+        "part was shown, and the longest part. Withdrawn: streams with a sentence that would have been acted on before "
+        "it was whole, and passed in the end. Of three numbers, 50, 90 and 99 in 100 streams have at most the first, "
+        "the second and the third.",
     ]
     columns = ["streams", "number", "acted on %", "stopped %", "seen %", "delay", "shown", "leaked", "withdrawn"]
     rows = [
