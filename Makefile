@@ -12,11 +12,11 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --gener
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run kafka setup setup-run test test-train check format bench bench-lexicon bench-disguises train export \
-	data-named docs wheel lock clean
+.PHONY: help run kafka setup setup-run test test-train check format bench bench-lexicon bench-classifiers \
+	bench-disguises train export data-named docs wheel lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 
 run: setup-run ## the demo: 24 and more streams moderated live on a local Kafka (ARGS="…" for its options)
 	@$(BIN)/sluice demo $(ARGS)
@@ -49,6 +49,9 @@ bench: setup ## throughput and latency of the pipeline on a local Kafka (ARGS="�
 
 bench-lexicon: setup ## what the lexicon costs a delta, beside five bare matchers (ARGS="…")
 	@$(BIN)/python benchmarks/lexicon.py $(ARGS)
+
+bench-classifiers: setup ## what the classifier costs a sentence and a delta, beside BERT-base (ARGS="…")
+	@$(BIN)/python benchmarks/classifiers.py $(ARGS)
 
 bench-disguises: setup data-named ## what the lexicon finds in disguise, into docs (DATA=folder of third-party sets)
 	@$(BIN)/python benchmarks/disguises.py "$(DATA)" --markdown docs/lexicon-recall.md $(ARGS)
