@@ -36,16 +36,16 @@ def plot(result: dict[str, Any], path: Path) -> None:
     figure, (left, middle, right) = pyplot.subplots(1, 3, figsize=(14, 4.2))
     costs = dict(sorted(result["core_seconds_per_million_characters"].items(), key=lambda item: -item[1]))
     bars = left.barh(list(costs), list(costs.values()))
-    left.bar_label(bars, fmt="{:.3g}", fontsize=7, padding=2)
+    left.bar_label(bars, fmt="{:,.4g}", fontsize=7, padding=2)
     left.set_xscale("log")
-    left.margins(x=0.15)
+    left.set_xlim(right=max(costs.values()) * 5)
     left.set_xlabel("core-seconds per million characters")
     for name, found in result["windows"].items():
         call = found["ms_per_call"]
         middle.plot([call["p50"], call["p99"]], [name, name], "-o")
     middle.set_xscale("log")
     middle.set_xlabel("milliseconds a call of one sentence, p50 to p99")
-    skims = {name: found["us_per_delta"] for name, found in result["deltas"].items()}
+    skims = {name.replace(" ", "\n", 1): found["us_per_delta"] for name, found in result["deltas"].items()}
     right.bar_label(right.bar(list(skims), list(skims.values())), fmt="{:.3g}", fontsize=7)
     right.axhline(result["aims"]["us_per_delta"]["aim"], linestyle="--", color="grey")
     right.set_ylabel("core-microseconds a delta")
