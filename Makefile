@@ -5,15 +5,18 @@ BIN := $(VENV)/bin
 STATE := .sluice
 PYTHON ?= python3 python3.11 python3.12 python3.13
 PIP_INSTALL := -m pip --disable-pip-version-check install --quiet
+# Prints the interpreter of the environment with torch, which is the user's and not the checkout's: it takes 5 GB.
+TRAIN := $(BIN)/python models/environment.py
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --strip-extras \
 	--allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run kafka setup setup-run test check format bench bench-lexicon bench-disguises train data-named docs wheel lock clean
+.PHONY: help run kafka setup setup-run test test-train check format bench bench-lexicon bench-classifiers \
+	bench-disguises train export data-named docs wheel lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 
 run: setup-run ## the demo: 24 and more streams moderated live on a local Kafka (ARGS="…" for its options)
 	@$(BIN)/sluice demo $(ARGS)
@@ -27,6 +30,10 @@ setup-run: $(VENV)/.run
 
 test: setup ## all tests, on a real Kafka too (ARGS="…" for pytest)
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-train: $(VENV)/.made ## the tests that need torch, in an environment of their own (ARGS="…" for pytest)
+	@python=$$($(TRAIN)) && PYTHONPATH=pipeline $$python -m pytest -m train \
+		$$(grep -lr mark.train tests --include='test_*.py') $(ARGS)
 
 check: setup ## lint, format and types
 	$(BIN)/ruff check .
@@ -43,11 +50,18 @@ bench: setup ## throughput and latency of the pipeline on a local Kafka (ARGS="�
 bench-lexicon: setup ## what the lexicon costs a delta, beside five bare matchers (ARGS="…")
 	@$(BIN)/python benchmarks/lexicon.py $(ARGS)
 
+bench-classifiers: setup ## what the classifier costs a sentence and a delta, beside BERT-base (ARGS="…")
+	@$(BIN)/python benchmarks/classifiers.py $(ARGS)
+
 bench-disguises: setup data-named ## what the lexicon finds in disguise, into docs (DATA=folder of third-party sets)
 	@$(BIN)/python benchmarks/disguises.py "$(DATA)" --markdown docs/lexicon-recall.md $(ARGS)
 
-train: data-named $(STATE)/train/.ready ## train models/default from DATA=folder of third-party sets (about ten minutes)
-	PYTHONPATH=pipeline $(STATE)/train/bin/python models/train.py --data "$(DATA)" --out models/default $(ARGS)
+train: data-named $(VENV)/.made ## train models/default from DATA=folder of third-party sets (two hours; taken up again)
+	@python=$$($(TRAIN)) && PYTHONPATH=pipeline:benchmarks $$python models/train.py --data "$(DATA)" \
+		--work $(STATE)/training --out models/default $(ARGS)
+
+export: $(VENV)/.made ## `sluice models export` where torch is (ARGS="CHECKPOINT OUT --map … ")
+	@python=$$($(TRAIN)) && PYTHONPATH=pipeline $$python -m sluice models export $(ARGS)
 
 data-named:
 	@test -n "$(DATA)" || { echo "say where the data is: make train DATA=…" >&2; exit 2; }
@@ -98,10 +112,4 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 	@echo "Installing what development needs …"
 	@$(BIN)/python $(PIP_INSTALL) --require-hashes --only-binary :all: --no-binary jieba --no-build-isolation \
 		-r requirements/dev.txt
-	@touch $@
-
-$(STATE)/train/.ready: $(VENV)/.made requirements/train.txt
-	@$(BIN)/python -m venv $(STATE)/train
-	@echo "Installing what training needs …"
-	@$(STATE)/train/bin/python $(PIP_INSTALL) --require-hashes --only-binary :all: -r requirements/train.txt
 	@touch $@

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sluice.classifier.features import lookup, ngram_hashes
 
 LOW, HIGH = 1, 4
-SLOTS = 1 << 18
+SLOTS = 1 << 17
 MIN_TEXTS = 3  # n-grams of fewer texts are names and typing errors
 RARE_SOURCE_WEIGHT = 2.0  # the own texts are few: two of them are enough to make an n-gram known
 EPSILON = 300.0

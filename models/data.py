@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from pydoc_data.topics import topics
+from typing import Literal
 
 from heads import ALL_CLEAN, ATTRIBUTES, HEADS, NOT_IN_COMMENTS, OVERLAPS
 
@@ -40,6 +41,10 @@ class Example:
     """Texts of one group are never split between training and testing."""
     kind: str
     """`harm`, `contrast` (labelled clean, near the subject) or `neutral`."""
+    context: str = ""
+    """What stands just before the text and is judged with it."""
+    written_for: str = ""
+    """Own texts: the head that it was written for, harmful or as a near miss."""
 
 
 def stable_fraction(key: str) -> float:
@@ -75,7 +80,7 @@ def load(
     for name, path in (ordinary or {}).items():
         examples += _neutral(name, some_sentences(path))
     if OWN not in leave_out:
-        examples += own_texts(texts, test=False)
+        examples += own_texts(texts, "train")
     return examples
 
 
@@ -85,29 +90,38 @@ def some_sentences(path: Path, most: int = 25_000) -> list[str]:
     return [sentence for sentence in found if stable_fraction(sentence) * len(found) < most]
 
 
-def own_texts(folder: Path, *, test: bool) -> list[Example]:
-    """The project's own texts: nine tenths to train on, or the tenth kept apart, split by family."""
+def own_texts(folder: Path, part: Literal["train", "calibrate", "test"]) -> list[Example]:
+    """The project's own texts, split by family: a tenth kept apart for testing, a twelfth to calibrate on, the rest.
+
+    A file is named for its head; in one of the folder `mixed` each row names its own (none: clean on every head), and
+    may have a context.
+    """
     examples = []
-    for path in sorted(folder.glob("*.tsv")):
-        head = path.stem
-        if head not in HEADS:
-            raise SystemExit(f"{path}: there is no head {head!r}")
-        with path.open(encoding="utf-8", newline="") as file:
-            for number, row in enumerate(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE), 2):
-                if row["label"] not in ("harm", "benign") or not row["text"]:
-                    raise SystemExit(f"{path}:{number}: label must be harm or benign, with a text")
-                group = f"{head}/{row['family'] or row['text']}"
-                if (stable_fraction(group) < 0.1) is test:
-                    examples.append(_own(head, row["label"] == "harm", row["text"], group))
+    for path in (*sorted(folder.glob("*.tsv")), *sorted(folder.glob("mixed/*.tsv"))):
+        mixed = path.parent != folder
+        for number, row in enumerate(_tsv(path), 2):
+            head = row.get("head", "") if mixed else path.stem
+            if row["label"] not in ("harm", "benign") or not row["text"]:
+                raise SystemExit(f"{path}:{number}: label must be harm or benign, with a text")
+            if head not in HEADS and (head or row["label"] == "harm"):
+                raise SystemExit(f"{path}:{number}: there is no head {head!r}")
+            group = f"{path.stem if mixed else head}/{row['family'] or row['text']}"
+            if _part(group) == part:
+                examples.append(_own(head, row["label"] == "harm", row["text"], row.get("context", ""), group))
     return examples
 
 
-def _own(head: str, harm: bool, text: str, group: str) -> Example:
+def _part(group: str) -> str:
+    fraction = stable_fraction(group)
+    return "test" if fraction < 0.1 else "calibrate" if fraction < 0.1 + 1 / 12 else "train"
+
+
+def _own(head: str, harm: bool, text: str, context: str, group: str) -> Example:
     if not harm:
-        return Example(text, ALL_CLEAN, OWN, group, "contrast")
+        return Example(text, ALL_CLEAN, OWN, group, "contrast", context, head)
     open_heads = OVERLAPS[head]
     labels = {other: 0 for other in HEADS if other != head and other not in open_heads}
-    return Example(text, {**labels, head: 1}, OWN, group, "harm")
+    return Example(text, {**labels, head: 1}, OWN, group, "harm", context, head)
 
 
 def cold(data: Path) -> Iterator[Example]:
@@ -195,17 +209,22 @@ def cvalues(data: Path) -> Iterator[Example]:
 
 
 def safetyqa(data: Path) -> Iterator[Example]:
-    """Questions of fact about law, rumours, bias and health."""
-    rows = _jsonl(data / "chinese_safetyqa" / "chinese_safetyqa.jsonl")
-    yield from _neutral("safetyqa", (row["question"] for row in rows))
+    """Questions of fact about law, rumours, bias and health, and their answers."""
+    for row in _jsonl(data / "chinese_safetyqa" / "chinese_safetyqa.jsonl"):
+        question, answer = row["question"].strip(), row["standard_answer"].strip()
+        yield Example(question, ALL_CLEAN, "safetyqa", question, "neutral")
+        if len(answer) >= 2:
+            yield Example(answer, ALL_CLEAN, "safetyqa", question, "neutral", question)
 
 
 def jade_safe(data: Path) -> Iterator[Example]:
     """Sentences of safe, useful answers to risky questions: what a good model says about crime and discrimination."""
     for name in ("hard", "medium"):
         for row in _csv(data / "jade" / f"jade_alignment_{name}_zh.csv", "gb18030"):
+            before = row["问题"]
             for sentence in sentences(row["安全有用回答"]):
-                yield Example(sentence, ALL_CLEAN, "jade_safe", row["问题"], "neutral")
+                yield Example(sentence, ALL_CLEAN, "jade_safe", row["问题"], "neutral", before)
+                before = sentence
 
 
 def python_help(_data: Path) -> Iterator[Example]:
@@ -247,6 +266,11 @@ def _neutral(source: str, texts: Iterator[str] | list[str]) -> Iterator[Example]
 def _csv(path: Path, encoding: str = "utf-8-sig") -> list[dict[str, str]]:
     with path.open(encoding=encoding, newline="") as file:
         return list(csv.DictReader(file))
+
+
+def _tsv(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
 def _jsonl(path: Path) -> list[dict[str, str]]:

@@ -1,10 +1,10 @@
-"""Measures a model directory, with the same runtime that workers use, and prints Markdown.
+"""Measures a model directory, with the same runtime that workers use, and prints the Markdown of its card.
 
-    python models/evaluate.py --data DIR --model models/default [--ordinary NAME=FILE ...]
+    python models/evaluate.py --data DIR --model models/default [--ordinary NAME=FILE ...] [--plot FILE.svg]
 
-On COLD's test split; on the tenth of the own texts that training never sees; on risky questions, which are no
-violation by themselves; on files of ordinary text, one or more sentences a line, that training never saw; and the
-speed of one core.
+On COLD's test split; on the tenth of the own texts that training never sees, as they are and in disguise; on risky
+questions, which are no violation by themselves; and on files of ordinary text, an answer or paragraph a line, that
+training never saw.
 """
 
 from __future__ import annotations
@@ -12,26 +12,35 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import time
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from augment import Augmenter
 from data import Example, cold_test, own_texts, sentences
-from sluice.classifier.model import Classifier, Scores
+from disguise_kinds import AS_WRITTEN, KINDS
+from heads import HEADS
+from sluice import Moderator
+from sluice.classifier import Model, load_model
+from sluice.evaluation.measures import Confusion, Labels, auroc, macro_f1
+from sluice.evaluation.scores import Reliability
+from sluice.moderation.detector import Passage
 
-Labels = NDArray[np.int64]
+Scores = NDArray[np.float32]
 
+AT = (0.5, 0.7, 0.9)
+"""Thresholds that are reported; the default profile flags at the second and stops at the third."""
 
-def auroc(scores: NDArray[np.float64], labels: Labels) -> float:
-    """Chance that a harmful text scores above a clean one; ties count half."""
-    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    harmful = labels == 1
-    n, m = int(harmful.sum()), int((~harmful).sum())
-    return float((rank[harmful].sum() - n * (n + 1) / 2) / (n * m)) if n and m else float("nan")
+SPREAD_CHARS = 400
+"""A whole answer is about so long."""
+
+_DISGUISES = (
+    "traditional", "zero-width", "marks", "spaces", "split, one", "homophone, one", "homophone, all", "pinyin joined",
+    "initials", "look-alike", "two swapped",
+)  # fmt: skip
 
 
 def main() -> None:
@@ -41,45 +50,62 @@ def main() -> None:
     parser.add_argument("--texts", type=Path, default=Path(__file__).parent / "texts")
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--ordinary", nargs="*", default=[], metavar="NAME=FILE")
+    parser.add_argument("--plot", type=Path, help="write the reliability diagram of every head as SVG")
     args = parser.parse_args()
-    model = Classifier.load(args.model)
+    model = load_model(args.model)
     print(f"Model `{model.version}`.\n")
+    apart = own_texts(args.texts, "test")
     cold(model, args.data)
-    own(model, own_texts(args.texts, test=True))
+    scores = score(model, apart)
+    own(scores, apart)
+    calibration(scores, apart, args.plot)
+    disguised(model, apart, scores)
     questions(model, args.data)
     for entry in args.ordinary:
         name, _, file = entry.partition("=")
         lines = Path(file).read_text(encoding="utf-8").splitlines()
         ordinary(model, name, [sentence for line in lines for sentence in sentences(line)])
-    speed(model, [example.text for example in own_texts(args.texts, test=True)])
+        answers(model, name, lines)
 
 
-def column(model: Classifier, head: str) -> int:
+def score(model: Model, examples: Sequence[Example]) -> Scores:
+    """Probabilities, `(texts, heads)`."""
+    return model.score([Passage(example.text, example.context) for example in examples])
+
+
+def alone(model: Model, texts: Sequence[str]) -> Scores:
+    """The same for texts without a context."""
+    return model.score([Passage(text) for text in texts])
+
+
+def column(head: str) -> int:
     """Where a head stands in the scores."""
-    return [one.name for one in model.heads].index(head)
+    return list(HEADS).index(head)
 
 
-def cold(model: Classifier, data: Path) -> None:
+def cold(model: Model, data: Path) -> None:
     """COLD's test split by the `abuse` head, and its attribute heads on attacks on a group."""
     rows = cold_test(data)
     labels = np.array([int(row["label"]) for row in rows])
     fine = np.array([int(row["fine-grained-label"]) for row in rows])
     topic = np.array([row["topic"] for row in rows])
-    scores = model.score([row["TEXT"] for row in rows])
-    abuse = scores[:, column(model, "abuse")].astype(np.float64)
+    scores = alone(model, [row["TEXT"] for row in rows])
+    abuse = scores[:, column("abuse")].astype(np.float64)
     print("## COLD test split, head `abuse`\n")
-    print("| threshold | accuracy | macro-F1 | safe | attack on a person | attack on a group | anti-bias |")
-    print("|---|---|---|---|---|---|---|")
-    for threshold in (share_threshold(abuse, float(labels.mean())), 0.5, 0.7, 0.9):
-        right = (abuse >= threshold).astype(np.int64) == labels
-        by_fine = " | ".join(f"{right[fine == kind].mean():.1%}" for kind in range(4))
-        f1 = macro_f1((abuse >= threshold).astype(np.int64), labels)
-        print(f"| {threshold:.3f} | {right.mean():.2%} | {f1:.2%} | {by_fine} |")
+    print("| threshold | accuracy | macro-F1 | race | region | gender | safe | on a person | on a group | anti-bias |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for threshold in (share_threshold(abuse, float(labels.mean())), *AT):
+        found = (abuse >= threshold).astype(np.int64)
+        right = found == labels
+        parts = [right[topic == name].mean() for name in ("race", "region", "gender")]
+        parts += [right[fine == kind].mean() for kind in range(4)]
+        cells = " | ".join(f"{part:.1%}" for part in parts)
+        print(f"| {threshold:.3f} | {right.mean():.2%} | {macro_f1(found, labels):.2%} | {cells} |")
     print(f"\nAUROC {auroc(abuse, labels):.4f}; the first threshold is the one that flags the split's share of harm.\n")
     for name, head in (("race", "ethnic"), ("region", "region"), ("gender", "gender")):
         here = (topic == name) & ((fine == 2) | (labels == 0))
-        found = auroc(scores[here, column(model, head)].astype(np.float64), (fine[here] == 2).astype(np.int64))
-        print(f"- topic {name}, attack on a group against clean, head `{head}`: AUROC {found:.3f}")
+        found_at = auroc(scores[here, column(head)].astype(np.float64), (fine[here] == 2).astype(np.int64))
+        print(f"- topic {name}, attack on a group against clean, head `{head}`: AUROC {found_at:.3f}")
     print()
 
 
@@ -88,45 +114,109 @@ def share_threshold(scores: NDArray[np.float64], share: float) -> float:
     return float(np.quantile(scores, 1 - share))
 
 
-def macro_f1(found: Labels, labels: Labels) -> float:
-    """Mean of both classes' F1."""
-    parts = []
-    for value in (0, 1):
-        hits = int(((found == value) & (labels == value)).sum())
-        parts.append(2 * hits / max(int((found == value).sum() + (labels == value).sum()), 1))
-    return float(np.mean(parts))
-
-
-def own(model: Classifier, examples: Sequence[Example]) -> None:
-    """Each head on the own texts kept apart: those written for it, and all benign ones for false alarms."""
-    scores = model.score([example.text for example in examples]).astype(np.float64)
-    written_for = np.array([example.group.partition("/")[0] for example in examples])
-    harm = np.array([int(example.kind == "harm") for example in examples])
+def own(scores: Scores, examples: Sequence[Example]) -> None:
+    """Each head on the own texts kept apart: those written for it, harmful and near miss."""
+    written_for = np.array([example.written_for for example in examples])
+    harm = _harm(examples)
     print("## Own texts kept apart\n")
     print(
         "| head | harm / near-miss | AUROC | precision | recall | F1 at 0.5 | recall 0.7 | 0.9 | near-miss 0.7 | 0.9 |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|")
-    for number, head in enumerate(one.name for one in model.heads):
+    for number, head in enumerate(HEADS):
         here = written_for == head
-        value, label = scores[here, number], harm[here]
+        value, label = scores[here, number].astype(np.float64), harm[here]
         clean, bad = value[label == 0], value[label == 1]
-        hits, alarms = int((bad >= 0.5).sum()), int((clean >= 0.5).sum())
-        precision, recall = hits / max(hits + alarms, 1), hits / max(len(bad), 1)
-        f1 = 2 * hits / max(2 * hits + alarms + len(bad) - hits, 1)
-        rates = " | ".join(f"{share(part, at):.0%}" for part in (bad, clean) for at in (0.7, 0.9))
+        half = Confusion()
+        half.add(value >= AT[0], label)
+        rates = " | ".join(f"{share(part, at):.0%}" for part in (bad, clean) for at in AT[1:])
         print(
-            f"| {head} | {len(bad)} / {len(clean)} | {auroc(value, label):.3f} | {precision:.2f} | {recall:.2f} "
-            f"| {f1:.2f} | {rates} |"
+            f"| {head} | {len(bad)} / {len(clean)} | {auroc(value, label):.3f} | {half.precision:.2f} "
+            f"| {half.recall:.2f} | {half.f1:.2f} | {rates} |"
         )
     top = scores.max(axis=1)
-    for name, of in (("harmful", harm == 1), ("near-miss", harm == 0)):
-        rates = ", ".join(f"{share(top[of], at):.1%} reach {at}" for at in (0.5, 0.7, 0.9))
-        print(f"\nAny head, {int(of.sum())} {name} texts: {rates}.")
+    english = np.array([sum(c.isascii() for c in e.text) > 0.7 * len(e.text) for e in examples])
+    context = np.array([bool(e.context) for e in examples])
+    groups: dict[str, NDArray[np.bool_]] = {
+        "Chinese": ~english & ~context,
+        "English": english & ~context,
+        "with a context": context,
+    }
+    for name, group in groups.items():
+        for kind, of in (("harmful", harm == 1), ("harmless", harm == 0)):
+            part = top[group & of]
+            rates = ", ".join(f"{share(part, at):.1%} reach {at}" for at in AT)
+            print(f"\nAny head, {len(part)} {kind} texts, {name}: {rates}.")
     print()
 
 
-def questions(model: Classifier, data: Path) -> None:
+def calibration(scores: Scores, examples: Sequence[Example], plot: Path | None) -> None:
+    """How far the scores are probabilities, on the own texts kept apart."""
+    print("## Calibration on the own texts kept apart\n")
+    print("| head | expected calibration error | Brier score |\n|---|---|---|")
+    curves = {}
+    for number, head in enumerate(HEADS):
+        labels = np.array([example.labels.get(head, -1) for example in examples])
+        known = labels >= 0
+        curves[head] = reliability = Reliability()
+        reliability.add(scores[known, number].astype(np.float64), labels[known])
+        print(f"| {head} | {reliability.error:.3f} | {reliability.brier:.3f} |")
+    print()
+    if plot is not None:
+        _draw(curves, plot)
+
+
+def _draw(curves: dict[str, Reliability], path: Path) -> None:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    mpl.rcParams["svg.hashsalt"] = "sluice"  # the same file for the same figures
+    figure = Figure(figsize=(12, 9))
+    for place, (head, reliability) in enumerate(curves.items(), 1):
+        axes = figure.add_subplot(4, 5, place)
+        bins = [one for one in reliability.bins() if one.texts]
+        axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
+        axes.scatter([b.score for b in bins], [b.harmful for b in bins], s=[8 + 4 * b.texts**0.5 for b in bins])
+        axes.set_title(f"{head} ({reliability.error:.3f})", fontsize=9)
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1)
+    figure.supxlabel("mean score")
+    figure.supylabel("share that is harmful")
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+
+
+def disguised(model: Model, examples: Sequence[Example], plain: Scores) -> None:
+    """What each disguise of a few words costs, on the harmful Chinese texts kept apart."""
+    chosen = [n for n, e in enumerate(examples) if e.kind == "harm" and any("\u4e00" <= c <= "\u9fff" for c in e.text)]
+    heads = np.array([column(examples[n].written_for) for n in chosen])
+    print("## Up to three words in disguise\n")
+    print(f"{len(chosen)} harmful texts; the score is that of the head that a text was written for.\n")
+    print("| disguise | reach 0.5 | 0.7 | 0.9 | loss at 0.5 | heads that lose most |\n|---|---|---|---|---|---|")
+    before = plain[chosen, heads]
+    _disguise_row(AS_WRITTEN, before, before, heads)
+    for kind in KINDS:
+        if kind.name not in _DISGUISES:
+            continue
+        augmenter = Augmenter([], seed=7, kinds=[kind])
+        texts = [Example(augmenter.disguise(examples[n].text), {}, "", "", "harm", examples[n].context) for n in chosen]
+        after = score(model, texts)[np.arange(len(chosen)), heads]
+        _disguise_row(kind.name, before, after, heads)
+    print()
+
+
+def _disguise_row(name: str, before: Scores, after: Scores, heads: NDArray[np.int64]) -> None:
+    lost = {
+        head: share(before[heads == number], AT[0]) - share(after[heads == number], AT[0])
+        for number, head in enumerate(HEADS)
+        if (heads == number).any()
+    }
+    worst = ", ".join(f"{head} {lost[head]:.0%}" for head in sorted(lost, key=lambda h: -lost[h])[:3] if lost[head] > 0)
+    rates = " | ".join(f"{share(after, at):.1%}" for at in AT)
+    print(f"| {name} | {rates} | {share(before, AT[0]) - share(after, AT[0]):.1%} | {worst} |")
+
+
+def questions(model: Model, data: Path) -> None:
     """Questions that ask for something harmful. To ask is no violation; this shows how the model takes them."""
     prompts = [
         json.loads(line)["prompt"]
@@ -139,46 +229,48 @@ def questions(model: Classifier, data: Path) -> None:
         ordinary(model, "AILuminate, risky prompts (English)", [row["prompt_text"] for row in csv.DictReader(file)])
 
 
-def ordinary(model: Classifier, name: str, texts: Sequence[str]) -> None:
+def ordinary(model: Model, name: str, texts: Sequence[str]) -> None:
     """How many texts reach the thresholds, on any head and on the heads that do so most."""
-    scores = model.score(texts)
+    scores = alone(model, texts)
     print(f"## {name}: {len(texts)} texts\n")
-    for at in (0.5, 0.7, 0.9, 0.95):
-        print(f"- {share(scores.max(axis=1), at):.2%} reach {at}{worst(model, scores, at)}")
+    for at in (*AT, 0.95):
+        print(f"- {share(scores.max(axis=1), at):.2%} reach {at}{worst(scores, at)}")
     print()
 
 
-def speed(model: Classifier, texts: Sequence[str]) -> None:
-    """Texts a second in batches of 64, and the time of a single text; folding and hashing included."""
-    chars = float(np.mean([len(text) for text in texts]))
-    batches = [texts[start : start + 64] for start in range(0, len(texts) - 63, 64)]
-    rate = max(_rate(model, batches) for _ in range(5))
-    single = np.array([_seconds(model, [text]) for text in texts])
-    print(f"## Speed, one core, texts of {chars:.0f} characters on average\n")
-    print(f"- {rate:,.0f} texts a second in batches of 64")
-    print(f"- one text: p50 {np.median(single) * 1e6:.0f} µs, p99 {np.quantile(single, 0.99) * 1e6:.0f} µs\n")
+def answers(model: Model, name: str, lines: Sequence[str]) -> None:
+    """Whole answers under the default profile, lexicon included: paragraphs put together up to `SPREAD_CHARS`."""
+    whole: list[str] = []
+    for line in lines:
+        if whole and len(whole[-1]) + len(line) <= SPREAD_CHARS:
+            whole[-1] += "\n" + line
+        else:
+            whole.append(line)
+    random.Random(7).shuffle(whole)
+    results = list(Moderator(scorer=model).check_many(whole[:4_000]))
+    count: Callable[[str], int] = lambda action: sum(result.action == action for result in results)  # noqa: E731
+    by = sorted(f"{f.source} {f.rule}" for r in results if r.action == "stop" for f in r.findings if f.score >= AT[2])
+    print(
+        f"{len(results)} whole answers of about {SPREAD_CHARS} characters at the default profile: "
+        f"{count('stop') / len(results):.2%} stopped, {count('flag') / len(results):.2%} flagged. Stopped by: "
+        f"{', '.join(f'{rule} ({by.count(rule)})' for rule in dict.fromkeys(by)) or 'nothing'}.\n"
+    )
 
 
-def _rate(model: Classifier, batches: Sequence[Sequence[str]]) -> float:
-    return sum(map(len, batches)) / sum(_seconds(model, batch) for batch in batches)
-
-
-def _seconds(model: Classifier, texts: Sequence[str]) -> float:
-    start = time.perf_counter()
-    model.score(texts)
-    return time.perf_counter() - start
-
-
-def worst(model: Classifier, scores: Scores, at: float) -> str:
+def worst(scores: Scores, at: float) -> str:
     """The three heads that reach a threshold most often."""
     counts = (scores >= at).sum(axis=0)
     order = [number for number in np.argsort(-counts)[:3] if counts[number]]
-    return "; most: " + ", ".join(f"{model.heads[n].name} {counts[n]}" for n in order) if order else ""
+    return "; most: " + ", ".join(f"{list(HEADS)[n]} {counts[n]}" for n in order) if order else ""
 
 
 def share(values: NDArray[np.floating], at: float) -> float:
     """The share of values that reach a threshold."""
     return float((values >= at).mean()) if values.size else float("nan")
+
+
+def _harm(examples: Sequence[Example]) -> Labels:
+    return np.array([int(example.kind == "harm") for example in examples])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Writes a trained model as a model directory: ONNX graph, vocabulary and manifest.
 
-The graph: ids -> rows of an int8 table -> their sum -> over the root of the summed squared norms -> logits ->
-calibrated probabilities. Sums of int8 in float32 are exact far beyond the longest window, so padding, order and batch
-change no score.
+The graph: ids -> rows of an int8 table -> their sum, added to what earlier pieces of the text summed up to -> over the
+root of the summed squared norms -> logits -> calibrated probabilities. Sums of int8 in float32 are exact far beyond the
+longest window, so padding, order, batch and the cutting of a text into pieces change no score.
 """
 
 from __future__ import annotations
@@ -27,10 +27,9 @@ from sluice.classifier.manifest import (
     MODEL_FILE,
     VOCABULARY_FILE,
     Calibration,
-    Digests,
     FeatureSpec,
     Head,
-    Manifest,
+    NgramManifest,
     Thresholds,
     Training,
 )
@@ -76,13 +75,12 @@ def write(
     """Write the three files of a model directory."""
     out.mkdir(parents=True, exist_ok=True)
     np.save(out / VOCABULARY_FILE, vocabulary.owners, allow_pickle=False)
-    manifest = Manifest(
-        format=1,
+    manifest = NgramManifest(
         name=name,
         created=created,
-        sha256=Digests("0" * 64, _sha256(out / VOCABULARY_FILE)),
+        sha256={VOCABULARY_FILE: _sha256(out / VOCABULARY_FILE)},
         opset=OPSET,
-        features=FeatureSpec("character_ngrams", LOW, HIGH, SLOTS, HASH_NAME, FOLD_VERSION),
+        features=FeatureSpec(LOW, HIGH, SLOTS, HASH_NAME, FOLD_VERSION),
         heads=tuple(
             Head(name=head, risk=HEADS[head].risk, description=HEADS[head].description, attribute=HEADS[head].attribute)
             for head in model.heads
@@ -92,9 +90,7 @@ def write(
         thresholds=thresholds,
     )
     (out / MODEL_FILE).write_bytes(_graph(model, vocabulary, manifest.stamp).SerializeToString())
-    manifest = msgspec.structs.replace(
-        manifest, sha256=msgspec.structs.replace(manifest.sha256, model=_sha256(out / MODEL_FILE))
-    )
+    manifest.sha256[MODEL_FILE] = _sha256(out / MODEL_FILE)
     (out / MANIFEST_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
 
 
@@ -117,8 +113,9 @@ def _graph(model: Linear, vocabulary: Vocabulary, stamp: dict[str, str]) -> onnx
         helper.make_node("Gather", ["table", "ids"], ["rows"], axis=0),
         helper.make_node("Cast", ["rows"], ["floats"], to=TensorProto.FLOAT),
         helper.make_node("ReduceSum", ["floats", "over_length"], ["steps"], keepdims=0),
-        helper.make_node("Mul", ["steps", "scale"], ["sums"]),
-        helper.make_node("Split", ["sums", "parts"], ["evidence", "square"], axis=1),
+        helper.make_node("Add", ["carried", "steps"], ["sums"]),
+        helper.make_node("Mul", ["sums", "scale"], ["scaled"]),
+        helper.make_node("Split", ["scaled", "parts"], ["evidence", "square"], axis=1),
         helper.make_node("Add", ["square", "epsilon"], ["positive"]),
         helper.make_node("Sqrt", ["positive"], ["norm"]),
         helper.make_node("Div", ["evidence", "norm"], ["normalised"]),
@@ -130,8 +127,14 @@ def _graph(model: Linear, vocabulary: Vocabulary, stamp: dict[str, str]) -> onnx
     graph = helper.make_graph(
         nodes,
         "ngrams",
-        [helper.make_tensor_value_info("ids", TensorProto.INT32, ["batch", "length"])],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", len(model.heads)])],
+        [
+            helper.make_tensor_value_info("ids", TensorProto.INT32, ["batch", "length"]),
+            helper.make_tensor_value_info("carried", TensorProto.FLOAT, ["batch", len(model.heads) + 1]),
+        ],
+        [
+            helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", len(model.heads)]),
+            helper.make_tensor_value_info("sums", TensorProto.FLOAT, ["batch", len(model.heads) + 1]),
+        ],
         [numpy_helper.from_array(array, name) for name, array in constants.items()],
     )
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)

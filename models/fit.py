@@ -12,21 +12,20 @@ Floats = NDArray[np.float64]
 
 
 def logistic(
-    rows: sp.csr_matrix, labels: NDArray[np.int8], weights: Floats, strength: float, steps: int
+    rows: sp.csr_matrix, targets: Floats, weights: Floats, strength: float, steps: int
 ) -> tuple[NDArray[np.float32], float]:
     """Weights `(slots,)` and bias of an L2-regularised logistic regression, by L-BFGS from zero (no randomness).
 
-    `strength` multiplies the weighted sum of losses (the inverse of the regularisation).
+    `targets` are probabilities. `strength` multiplies the weighted sum of losses (the inverse of the regularisation).
     """
     columns = rows.T.tocsr()
-    sign = np.where(labels > 0, -1.0, 1.0)
     scale = strength * weights
 
     def loss(point: Floats) -> tuple[float, Floats]:
         weight = point[:-1].astype(np.float32)
-        margin = sign * (rows @ weight + point[-1])
-        slope = scale * sign * expit(margin)
-        value = float(scale @ np.logaddexp(0, margin)) + 0.5 * float(point[:-1] @ point[:-1])
+        logit = rows @ weight + point[-1]
+        slope = scale * (expit(logit) - targets)
+        value = float(scale @ (np.logaddexp(0, logit) - targets * logit)) + 0.5 * float(point[:-1] @ point[:-1])
         gradient = np.append(columns @ slope.astype(np.float32) + point[:-1], slope.sum())
         return value, gradient
 

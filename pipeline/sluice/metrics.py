@@ -37,12 +37,30 @@ class Metrics:
         self.decision_latency = Histogram(
             "sluice_decision_latency_seconds", "Publish to decision", buckets=_LATENCY, registry=r
         )
-        # Histogram, seconds: one call of the classifier, whatever its batch.
-        self.scoring = Histogram("sluice_scoring_seconds", "One classifier call", buckets=_LATENCY, registry=r)
-        # Counter: windows scored by the classifier.
-        self.windows = Counter("sluice_windows", "Windows scored", registry=r)
-        # Counter: classifier calls that failed or did not answer in time.
-        self.scoring_failures = Counter("sluice_scoring_failures", "Classifier calls failed", registry=r)
+        # Histogram, seconds: one call of the classifier's cheap stage, whatever its batch.
+        self.skimming = Histogram(
+            "sluice_skimming_seconds", "One call of the cheap stage", buckets=_LATENCY, registry=r
+        )
+        # Counter: units of text that were skimmed, counted once for each batch of frames that adds to them.
+        self.units_skimmed = Counter("sluice_units_skimmed", "Units skimmed", registry=r)
+        # Histogram, seconds: one call of the strong member (or of a model without a cheap stage), whatever its batch.
+        self.judging = Histogram(
+            "sluice_judging_seconds", "One call of the strong member", buckets=_LATENCY, registry=r
+        )
+        # Counter: units of text that the strong member has judged.
+        self.units_judged = Counter("sluice_units_judged", "Units judged", registry=r)
+        # Histogram, units: how many the strong member judged in one call.
+        self.judge_batch = Histogram(
+            "sluice_judge_batch", "Units in one call", buckets=(1, 2, 4, 8, 16, 32), registry=r
+        )
+        # Gauge: units that wait for the strong member.
+        self.judge_queue = Gauge("sluice_judge_queue", "Units waiting to be judged", registry=r)
+        # Histogram, seconds: how long a unit waited before its call began.
+        self.judge_wait = Histogram("sluice_judge_wait_seconds", "Wait of one unit", buckets=_LATENCY, registry=r)
+        # Counter: calls of the classifier that failed or did not answer in time, by stage: skim, judge.
+        self.scoring_failures = Counter("sluice_scoring_failures", "Classifier calls failed", ["stage"], registry=r)
+        # Counter: units that were not judged, because the call failed or because their turn came too late.
+        self.unanswered = Counter("sluice_units_unanswered", "Units not judged", ["cause"], registry=r)
         # Gauge: streams that are live on this worker.
         self.open_streams = Gauge("sluice_open_streams", "Live streams", registry=r)
         # Gauge: partitions this worker has.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,3 +83,13 @@ def test_features_of_a_whole_are_those_of_its_parts_and_of_the_cut(left: str, ri
     spanning = sum(whole.values()) - sum(parts.values())
     assert all(whole.get(value, 0) >= number for value, number in parts.items())
     assert 0 <= spanning <= 6
+
+
+@given(plain, plain)
+def test_what_a_piece_adds_after_its_tail_is_what_the_whole_has_more(left: str, right: str) -> None:
+    def count(texts: list[str], tails: list[str] | None = None) -> Counter[int]:
+        hashes, within, _ = ngram_hashes(texts, 1, 4, tails)
+        return Counter(hashes[within].tolist())
+
+    assert count([left + right]) - count([left]) == count([right], [left[-3:]])
+    assert count([right, right], [left[-3:], ""]) == count([right], [left[-3:]]) + count([right])

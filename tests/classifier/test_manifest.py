@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import pickle
 import re
@@ -14,16 +13,19 @@ import numpy as np
 import onnx
 import pytest
 
-from sluice.classifier import Classifier, load_manifest
+from sluice.classifier import files, load_manifest, load_model
 from sluice.errors import ModelError
+from support.models import encoder_graph, rewrite, write_encoder
 
 Json = dict[str, Any]
-Spoil = Callable[[Callable[[Json], object]], Path]
+Edit = Callable[[Json], object]
+Spoil = Callable[[Path, Edit], Path]
+Copy = Callable[[Path], Path]
 
 
 def refuse(directory: Path, *words: str) -> None:
     with pytest.raises(ModelError) as raised:
-        Classifier.load(directory)
+        load_model(directory)
     for word in (str(directory), *words):
         assert word in str(raised.value)
 
@@ -35,6 +37,8 @@ def swap(content: Json) -> None:
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
+        (lambda m: m.pop("kind"), ["manifest.json", "`kind`"]),
+        (lambda m: m.update(kind="words"), ["manifest.json", "words", "$.kind"]),
         (lambda m: m.pop("features"), ["manifest.json", "`features`"]),
         (lambda m: m["features"].pop("fold"), ["manifest.json", "`fold`", "$.features"]),
         (lambda m: m["heads"][2].pop("risk"), ["manifest.json", "`risk`", "$.heads[2]"]),
@@ -46,91 +50,251 @@ def swap(content: Json) -> None:
         (lambda m: m["heads"][0].update(risk="S1"), ["manifest.json", "$.heads[0].risk"]),
         (lambda m: m["heads"][0].update(name="Violence!"), ["manifest.json", "$.heads[0].name"]),
         (lambda m: m["heads"][1].update(name=m["heads"][0]["name"]), ["heads: named more than once"]),
-        (lambda m: m["sha256"].update(model="abc"), ["manifest.json", "$.sha256.model"]),
+        (lambda m: m["sha256"].update({"model.onnx": "abc"}), ["manifest.json", "$.sha256"]),
+        (lambda m: m["sha256"].update({"../model.onnx": "0" * 64}), ["manifest.json", "$.sha256"]),
+        (lambda m: m["sha256"].update({"other.bin": "0" * 64}), ["sha256", "no file other.bin"]),
+        (lambda m: m["sha256"].pop("vocabulary.npy"), ["sha256: does not name vocabulary.npy"]),
         (lambda m: m["thresholds"].update(stop=1.5), ["manifest.json", "$.thresholds.stop"]),
+        (lambda m: m["thresholds"].update(stop=0.1), ["thresholds.flag"]),
+        (lambda m: m["calibration"]["slope"].update(colour=1.0), ["calibration.slope: no such head: colour"]),
         (lambda m: m["features"].update(fold="fold-0"), ["features.fold", "'fold-0'"]),
         (lambda m: m["features"].update(hash="md5"), ["features.hash", "'md5'"]),
-        (lambda m: m["features"].update(kind="words"), ["$.features.kind"]),
         (lambda m: m["features"].update(low=3, high=2), ["features.low"]),
         (lambda m: m["features"].update(high=99), ["$.features.high"]),
         (lambda m: m["features"].update(slots=1000), ["features.slots", "power of two"]),
-        (lambda m: m["features"].update(slots=1 << 10), ["vocabulary.npy", "1024 uint32"]),
+        (lambda m: m["features"].update(slots=1 << 10), ["vocabulary.npy", "larger than"]),
+        (lambda m: m["features"].update(slots=1 << 19), ["vocabulary.npy", "524288 uint32"]),
         (lambda m: m["features"].update(high=3), ["model.onnx", "made for features"]),
         (lambda m: m.update(opset=18), ["model.onnx", "made for opset '17'"]),
-        (lambda m: m["heads"].pop(), ["model.onnx", "made for heads"]),
         (swap, ["model.onnx", "made for heads"]),
-        (lambda m: m["sha256"].update(model="0" * 64), ["model.onnx", "SHA-256", "0" * 64]),
-        (lambda m: m["sha256"].update(vocabulary="0" * 64), ["vocabulary.npy", "SHA-256"]),
+        (lambda m: m["sha256"].update({"model.onnx": "0" * 64}), ["model.onnx", "SHA-256", "0" * 64]),
+        (lambda m: m["sha256"].update({"vocabulary.npy": "0" * 64}), ["vocabulary.npy", "SHA-256"]),
     ],
 )
-def test_a_wrong_manifest_is_refused(spoil: Spoil, edit: Callable[[Json], object], words: list[str]) -> None:
-    refuse(spoil(edit), *words)
+def test_a_wrong_manifest_of_ngrams_is_refused(spoil: Spoil, ngram_dir: Path, edit: Edit, words: list[str]) -> None:
+    refuse(spoil(ngram_dir, edit), *words)
+
+
+def without_last_head(content: Json) -> None:
+    gone = content["heads"].pop()["name"]
+    for numbers in ("slope", "offset"):
+        content["calibration"][numbers].pop(gone)
+
+
+def test_a_manifest_with_a_head_less(spoil: Spoil, ngram_dir: Path) -> None:
+    refuse(spoil(ngram_dir, without_last_head), "model.onnx", "made for heads")
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda m: m.update(outputs=["bad", "worse"]), ["outputs: no such head: worse"]),
+        (lambda m: m.update(outputs=["bad", None]), ["outputs: no logit for the head biased"]),
+        (lambda m: m["outputs"].append(None), ["model.onnx", "2 logits", "names 3"]),
+        (lambda m: m.update(activation="relu"), ["$.activation"]),
+        (lambda m: m.update(activation="softmax", calibration=PLATT), ["calibration", "one temperature"]),
+        (lambda m: m.update(fold="fold-0"), ["fold: trained with 'fold-0'"]),
+        (lambda m: m["tokens"].update(max_tokens=4), ["$.tokens.max_tokens"]),
+        (lambda m: m["tokens"].update(max_tokens=64), ["model.onnx", "64 tokens", "tokens.max_tokens"]),
+        (lambda m: m["tokens"].update(inputs=["input_ids", "words"]), ["$.tokens.inputs"]),
+        (lambda m: m["tokens"].update(inputs=["attention_mask"]), ["tokens.inputs", "input_ids"]),
+        (
+            lambda m: m["tokens"].update(inputs=["input_ids", "attention_mask"]),
+            ["model.onnx", "inputs", "tokens.inputs"],
+        ),
+        (lambda m: m["sha256"].pop("tokenizer.json"), ["sha256: does not name tokenizer.json"]),
+        (lambda m: m["sha256"].update({"model.onnx.data": "0" * 64}), ["model.onnx.data", "No such file"]),
+    ],
+)
+def test_a_wrong_manifest_of_an_encoder_is_refused(
+    spoil: Spoil, encoder_dir: Path, edit: Edit, words: list[str]
+) -> None:
+    refuse(spoil(encoder_dir, edit), *words)
+
+
+PLATT = {"method": "platt", "mix": "a mix", "slope": {"bad": 2.0}, "offset": {}}
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda m: m["doubt"].pop("abuse"), ["doubt: must name every head", "abuse"]),
+        (lambda m: m["doubt"].update(colour=0.1), ["doubt", "colour"]),
+        (lambda m: m["doubt"].update(abuse=0.71), ["doubt.abuse", "thresholds.flag"]),
+        (lambda m: m["doubt"].update(abuse=2), ["$.doubt"]),
+        (lambda m: m.update(strong="cheap"), ["strong"]),
+        (lambda m: m.update(cheap="../cheap"), ["$.cheap"]),
+        (lambda m: m["sha256"].update({"strong/manifest.json": "0" * 64}), ["strong/manifest.json", "SHA-256"]),
+        (lambda m: m["sha256"].pop("cheap/manifest.json"), ["sha256: does not name cheap/manifest.json"]),
+        (swap, ["cheap/manifest.json", "heads: must be those of the cascade"]),
+        (lambda m: m.update(cheap=m["strong"], strong=m["cheap"]), ["cheap: strong is no model of character_ngrams"]),
+    ],
+)
+def test_a_wrong_manifest_of_a_cascade_is_refused(
+    spoil: Spoil, cascade_dir: Path, edit: Edit, words: list[str]
+) -> None:
+    refuse(spoil(cascade_dir, edit), *words)
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "model.onnx", "vocabulary.npy"])
-def test_a_missing_file_is_named(copy: Path, name: str) -> None:
+def test_a_missing_file_is_named(copy_of: Copy, ngram_dir: Path, name: str) -> None:
+    copy = copy_of(ngram_dir)
+    (copy / name).unlink()
+    refuse(copy, name, "No such file")
+
+
+@pytest.mark.parametrize("name", ["cheap/manifest.json", "cheap/model.onnx", "strong/tokenizer.json"])
+def test_a_missing_file_of_a_member_is_named(copy_of: Copy, cascade_dir: Path, name: str) -> None:
+    copy = copy_of(cascade_dir)
     (copy / name).unlink()
     refuse(copy, name, "No such file")
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff", b"null"])
-def test_a_manifest_that_is_no_manifest(copy: Path, content: bytes) -> None:
+def test_a_manifest_that_is_no_manifest(copy_of: Copy, ngram_dir: Path, content: bytes) -> None:
+    copy = copy_of(ngram_dir)
     (copy / "manifest.json").write_bytes(content)
     refuse(copy, "manifest.json")
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "vocabulary.npy"])
-def test_a_changed_byte_is_noticed(copy: Path, name: str) -> None:
+def test_a_changed_byte_is_noticed(copy_of: Copy, ngram_dir: Path, name: str) -> None:
+    copy = copy_of(ngram_dir)
     content = bytearray((copy / name).read_bytes())
     content[len(content) // 2] ^= 1
     (copy / name).write_bytes(content)
     refuse(copy, name, "SHA-256")
 
 
-def pin(spoil: Spoil, field: str, content: bytes) -> Path:
-    """A copy whose manifest pins other content as its model or vocabulary."""
-    directory = spoil(lambda m: m["sha256"].update({field: hashlib.sha256(content).hexdigest()}))
-    (directory / {"model": "model.onnx", "vocabulary": "vocabulary.npy"}[field]).write_bytes(content)
-    return directory
+def test_a_link_out_of_the_directory_is_not_followed(copy_of: Copy, ngram_dir: Path, tmp_path: Path) -> None:
+    copy = copy_of(ngram_dir)
+    (copy / "model.onnx").rename(tmp_path / "elsewhere.onnx")
+    (copy / "model.onnx").symlink_to(tmp_path / "elsewhere.onnx")
+    refuse(copy, "model.onnx", "outside the model directory")
 
 
-def test_a_file_that_is_no_model(spoil: Spoil) -> None:
-    refuse(pin(spoil, "model", b"not a model"), "model.onnx", "ONNX Runtime")
+def test_a_member_elsewhere_is_not_followed(copy_of: Copy, cascade_dir: Path, tmp_path: Path) -> None:
+    copy = copy_of(cascade_dir)
+    (copy / "strong").rename(tmp_path / "elsewhere")
+    (copy / "strong").symlink_to(tmp_path / "elsewhere")
+    refuse(copy, "strong/manifest.json", "outside the model directory")
 
 
-def test_a_pickle_is_never_opened(spoil: Spoil) -> None:
-    refuse(pin(spoil, "vocabulary", pickle.dumps({"a": 1})), "vocabulary.npy", "not a NumPy array")
+def test_a_link_within_the_directory_is_a_file(copy_of: Copy, ngram_dir: Path) -> None:
+    copy = copy_of(ngram_dir)
+    (copy / "model.onnx").rename(copy / "weights-7.onnx")
+    (copy / "model.onnx").symlink_to("weights-7.onnx")
+    load_model(copy)
+
+
+def test_a_file_larger_than_any_of_its_kind(copy_of: Copy, ngram_dir: Path) -> None:
+    copy = copy_of(ngram_dir)
+    with (copy / "manifest.json").open("ab") as file:
+        file.truncate((1 << 20) + 1)
+    refuse(copy, "manifest.json", "larger than 1048576 bytes")
+
+
+def test_what_is_no_plain_file(copy_of: Copy, ngram_dir: Path) -> None:
+    copy = copy_of(ngram_dir)
+    (copy / "model.onnx").unlink()
+    (copy / "model.onnx").mkdir()
+    refuse(copy, "model.onnx", "no plain file")
+
+
+def test_a_large_file_is_hashed_in_pieces(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 10_000
+    (tmp_path / "weights").write_bytes(content)
+    files.check_pinned(tmp_path, "weights", files.digest_of(content), len(content))
+    with pytest.raises(ModelError, match="SHA-256"):
+        files.check_pinned(tmp_path, "weights", "0" * 64, len(content))
+
+
+def test_a_file_that_is_no_model(copy_of: Copy, ngram_dir: Path) -> None:
+    copy = copy_of(ngram_dir)
+    rewrite(copy, "model.onnx", b"not a model")
+    refuse(copy, "model.onnx", "ONNX Runtime")
+
+
+def test_a_file_that_is_no_tokenizer(copy_of: Copy, encoder_dir: Path) -> None:
+    copy = copy_of(encoder_dir)
+    rewrite(copy, "tokenizer.json", b"{}")
+    refuse(copy, "tokenizer.json", "not a tokenizer")
+
+
+def test_weights_outside_the_model_are_read_only_where_they_are_pinned(copy_of: Copy, encoder_dir: Path) -> None:
+    copy = copy_of(encoder_dir)
+    onnx.save_model(
+        onnx.load(copy / "model.onnx"), copy / "model.onnx", save_as_external_data=True, location="model.onnx.data",
+        size_threshold=100,
+    )  # fmt: skip
+    rewrite(copy, "model.onnx", (copy / "model.onnx").read_bytes())
+    refuse(copy, "model.onnx", "ONNX Runtime does not load it")
+    rewrite(copy, "model.onnx.data", (copy / "model.onnx.data").read_bytes())
+    load_model(copy)
+
+
+def test_a_provider_that_is_not_there(encoder_dir: Path) -> None:
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("there is one")
+    with pytest.raises(ModelError, match="no CUDAExecutionProvider here; for it install onnxruntime-gpu"):
+        load_model(encoder_dir, provider="cuda")
+
+
+def test_a_pickle_is_never_opened(copy_of: Copy, ngram_dir: Path) -> None:
+    copy = copy_of(ngram_dir)
+    rewrite(copy, "vocabulary.npy", pickle.dumps({"a": 1}))
+    refuse(copy, "vocabulary.npy", "not a NumPy array")
     boxed = io.BytesIO()
     np.save(boxed, np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    refuse(pin(spoil, "vocabulary", boxed.getvalue()), "vocabulary.npy", "not a NumPy array")
+    rewrite(copy, "vocabulary.npy", boxed.getvalue())
+    refuse(copy, "vocabulary.npy", "not a NumPy array")
 
 
-def test_a_vocabulary_of_another_type(spoil: Spoil) -> None:
+def test_a_vocabulary_of_another_type(copy_of: Copy, ngram_dir: Path) -> None:
+    copy = copy_of(ngram_dir)
     array = io.BytesIO()
     np.save(array, np.zeros(1 << 18, dtype=np.int64))
-    refuse(pin(spoil, "vocabulary", array.getvalue()), "vocabulary.npy", "uint32")
+    rewrite(copy, "vocabulary.npy", array.getvalue())
+    refuse(copy, "vocabulary.npy", "uint32")
 
 
-def test_a_model_with_other_outputs_than_heads(spoil: Spoil, shipped: Path) -> None:
-    """Its metadata say what the manifest says, its output is one number a text."""
-    proto = onnx.load(shipped / "model.onnx")
-    del proto.graph.node[:], proto.graph.initializer[:]
-    axis = onnx.helper.make_tensor("axis", onnx.TensorProto.INT64, [1], [1])
-    proto.graph.initializer.append(axis)
-    proto.graph.node.append(onnx.helper.make_node("Cast", ["ids"], ["floats"], to=onnx.TensorProto.FLOAT))
-    proto.graph.node.append(onnx.helper.make_node("ReduceSum", ["floats", "axis"], ["scores"]))
-    proto.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 1
-    refuse(pin(spoil, "model", proto.SerializeToString()), "model.onnx", "one output", "[1]")
+def test_a_model_of_ngrams_that_keeps_no_sums(copy_of: Copy, ngram_dir: Path) -> None:
+    copy = copy_of(ngram_dir)
+    proto = onnx.load(copy / "model.onnx")
+    del proto.graph.output[1]
+    rewrite(copy, "model.onnx", proto.SerializeToString())
+    refuse(copy, "model.onnx", "two outputs")
 
 
-def test_a_model_with_other_inputs(spoil: Spoil, shipped: Path) -> None:
-    proto = onnx.load(shipped / "model.onnx")
+def test_a_model_of_ngrams_with_other_inputs(copy_of: Copy, ngram_dir: Path) -> None:
+    copy = copy_of(ngram_dir)
+    proto = onnx.load(copy / "model.onnx")
     proto.graph.input[0].name = proto.graph.node[0].input[1] = "tokens"
-    refuse(pin(spoil, "model", proto.SerializeToString()), "model.onnx", "one input")
+    rewrite(copy, "model.onnx", proto.SerializeToString())
+    refuse(copy, "model.onnx", "two inputs")
 
 
-def test_the_shipped_manifest_maps_every_head(shipped: Path) -> None:
-    manifest = load_manifest(shipped)
+def test_an_encoder_of_a_fixed_length(tmp_path: Path) -> None:
+    directory = write_encoder(tmp_path)
+    proto = encoder_graph(2)
+    proto.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 32
+    rewrite(directory, "model.onnx", proto.SerializeToString())
+    refuse(directory, "model.onnx", "input_ids", "dynamic")
+
+
+def test_an_encoder_with_another_output(tmp_path: Path) -> None:
+    directory = write_encoder(tmp_path)
+    proto = encoder_graph(2)
+    proto.graph.output[0].name = proto.graph.node[-1].output[0] = "scores"
+    rewrite(directory, "model.onnx", proto.SerializeToString())
+    refuse(directory, "model.onnx", "one output, float `logits`")
+
+
+def test_the_shipped_manifest_maps_every_head(ngram_dir: Path) -> None:
+    manifest = load_manifest(ngram_dir)
+    assert manifest.training is not None
     for head in manifest.heads:
         assert re.fullmatch(r"A\.[1-5]\.[a-i]", head.risk)
         assert bool(head.attribute) is head.risk.startswith("A.2.")

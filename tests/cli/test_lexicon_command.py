@@ -323,15 +323,15 @@ EVIL = "\x1b]0;x\x07\u202e"
 
 def test_text_of_others_cannot_steer_the_terminal() -> None:
     Path("evil").mkdir()
-    Path(f"evil/{EVIL}.tsv").write_text(
+    Path("evil/drugs.tsv").write_text(
         f"term\trisk\tseverity\tadded\n冰{EVIL}毒{EVIL}\tA.1.h\t2\t\n手机{EVIL}\tA.1.h\t2\n", encoding="utf-8"
     )
     Path("evil/lexicon.yaml").write_text('version: 1\nname: "x"\n')
-    Path("b.bundle").write_bytes(encode_bundle(read_lexicon(Path("evil"))))
     Path(f"{EVIL}.txt").write_text(f"{EVIL}冰毒{EVIL}\n", encoding="utf-8")
     Path("s.tsv").write_text(f"term\tkind\ttext\n冰毒\tmiss\t{EVIL}冰毒\n{EVIL}\thit\tx\n", encoding="utf-8")
     Path("worse").mkdir()
-    Path(f"worse/{EVIL}.tsv").write_text(f"term\trisk\tseverity\n冰毒\tA{EVIL}\t{EVIL}\n", encoding="utf-8")
+    for name in ("drugs", EVIL):
+        Path(f"worse/{name}.tsv").write_text(f"term\trisk\tseverity\n冰毒\tA{EVIL}\t{EVIL}\n", encoding="utf-8")
     for arguments in (
         ["check", "evil"],
         ["check", "worse"],
@@ -371,6 +371,18 @@ def run_process(*arguments: str, **options: object) -> subprocess.CompletedProce
 def test_a_bundle_needs_the_name_of_a_file(output: str) -> None:
     result = run_process("compile", "good", "-o", output, stdout=subprocess.PIPE)
     assert result.returncode == 1 and b"cannot be written" in result.stderr and b"Traceback" not in result.stderr
+
+
+def test_a_bundle_replaces_nothing_but_a_file(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.bundle")
+    (folder / "link.bundle").symlink_to("elsewhere.bundle")
+    os.mkfifo(folder / "x.bundle.sha256")
+    for name in ("pipe.bundle", "link.bundle", "x.bundle"):
+        result = run("compile", "good", "-o", name)
+        assert result.exit_code == 1 and "it is there already, and no plain file" in result.stderr, name
+    assert (folder / "pipe.bundle").is_fifo() and (folder / "link.bundle").is_symlink()
+    assert not (folder / "elsewhere.bundle").exists()
+    assert run("compile", "good", "-o", "y.bundle").exit_code == run("compile", "good", "-o", "y.bundle").exit_code == 0
 
 
 @pytest.mark.parametrize("command", ["check", "list", "stats", "audit"])

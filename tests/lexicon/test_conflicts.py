@@ -37,6 +37,8 @@ def told(directory: Path, *lines: str) -> list[str]:
         ("c++\tA.1.f\t1\t1", "warning", "has `word` set, which means nothing beside '+'"),
         ("冰毒\tA.1.h\t2\t1", "warning", "has `word` set, which means nothing beside '冰'"),
         ("*\u3000冰毒\tA.1.h\t2", "warning", "begins or ends with a space after folding"),
+        ("f*ck it\tA.1.f\t2\t1", "warning", "which are left out: it is looked for as 'fck it'"),
+        ("👩\u200d👧\tA.1.f\t2", "warning", "which are left out: it is looked for as '👩👧'"),
         ("毒!\tA.1.h\t2", "warning", "is a single character and marks"),
         ("真假难辨\tA.5.a\t2", "warning", "is of A.5.a, which no filter can decide"),
         ("冰毒\tA.1.h\t2\t0\t\t\t2026-11-24", "warning", "has expired on 2026-11-24 and is not used"),
@@ -72,8 +74,8 @@ def test_a_good_term_is_not_told(tmp_path: Path, line: str) -> None:
 
 
 def test_terms_that_fold_to_one(tmp_path: Path) -> None:
-    assert told(tmp_path, "出售冰毒\tA.1.h\t2", "出售冰*毒\tA.1.f\t3", "出售氷毒\tA.1.h\t2") == [
-        "a.tsv:3: warning: '出售冰*毒' is also a term of A.1.h (line 2), there with severity 2"
+    assert told(tmp_path, "购买冰毒\tA.1.h\t2", "購買冰毒\tA.1.f\t3", "购买氷毒\tA.1.h\t2") == [
+        "a.tsv:3: warning: '購買冰毒' is also a term of A.1.h (line 2), there with severity 2"
     ]
     (tmp_path / "b.tsv").write_text(HEADER + "出售冰毒\tA.3.e\t2\n", encoding="utf-8")
     found = told(tmp_path, "出售冰毒\tA.1.h\t2")
@@ -90,7 +92,7 @@ def test_harmless_texts(tmp_path: Path) -> None:
 
 
 def test_of_a_bundle_only_the_file_is_known(tmp_path: Path) -> None:
-    found = told(tmp_path, "手机\tA.1.h\t2", "手*机\tA.1.f\t1")
+    found = told(tmp_path, "手机\tA.1.h\t2", "手機\tA.1.f\t1")
     assert len(found) == 2
     bundle = tmp_path / "b.bundle"
     bundle.write_bytes(encode_bundle(survey_lexicon(tmp_path).content))

@@ -61,11 +61,13 @@ def test_header_encoding_and_missing_files(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_bytes(b"term\trisk\n")
     (tmp_path / "b.tsv").write_bytes("大麻".encode("gb18030"))
     (tmp_path / "c.tsv").write_text("term\trisk\tseverity\tcolour\n")
+    (tmp_path / "d.tsv").write_text("\n \n")
     with pytest.raises(LexiconError) as caught:
         Lexicon.load(tmp_path)
     assert "column 'severity' is missing" in str(caught.value)
     assert "b.tsv:1: not UTF-8 at byte 0" in str(caught.value)
     assert "unknown column 'colour'" in str(caught.value)
+    assert "d.tsv: the file is empty; its first line names the columns" in str(caught.value)
 
 
 def test_many_mistakes_are_counted(tmp_path: Path) -> None:

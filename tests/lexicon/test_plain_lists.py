@@ -40,6 +40,8 @@ def told(directory: Path) -> list[str]:
         (WORDS.encode("utf-8-sig"), ""),
         (WORDS.encode("gb18030"), ""),
         (WORDS.encode("gb18030"), ", encoding: gb18030"),
+        (f"\ufeff{WORDS}".encode("gb18030"), ""),
+        (f"\ufeff# a comment\n{WORDS}".encode("gb18030"), ", encoding: gb18030"),
         (WORDS.replace("\n", "\r\n").encode(), ", encoding: utf-8"),
         (f"# a comment\n\n  \n{WORDS}".encode(), ""),
         (WORDS.rstrip("\n").encode(), ""),

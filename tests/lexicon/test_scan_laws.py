@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sluice.contract.decision import Finding
 from sluice.lexicon import Lexicon, LexiconScan, Term
-from sluice.lexicon.term import CHANNELS
+from sluice.lexicon.term import CHANNELS, MAX_TERM_CHARS
 from sluice.text.fold import fold_text
 from support.lexicon_definition import Found, define
 
@@ -153,6 +153,16 @@ def test_a_term_across_the_switch_is_found() -> None:
         rest = "好好站赌博网站"[2 + at :]
         rules = [f.rule for f in second.feed(rest, final=True).findings]
         assert [r for r in rules if r.startswith("new-")], at
+
+
+def test_a_term_longer_than_any_of_the_old_lexicon_is_found_across_the_switch() -> None:
+    term = Term("一二三四五六七八" * (MAX_TERM_CHARS // 8), "A.1.h", 3, "new")
+    text, new = "好" * 50 + term.text, Lexicon([term])
+    for old in (Lexicon([]), Lexicon([Term("大麻", "A.1.h", 2, "t")])):
+        for at in range(50, len(text)):
+            first = LexiconScan(old, str)
+            first.feed(text[:at])
+            assert [f.start for f in first.switched(new).feed(text[at:], final=True).findings] == [50], at
 
 
 def test_a_long_disguised_text_is_found_at_its_place() -> None:

@@ -16,7 +16,7 @@ PACKAGE = Path(sluice.__file__).parent
 # From the ground up: a room imports only rooms to the left of it (and its own).
 ORDER = [
     "errors", "text", "contract", "risks", "policy", "lexicon", "classifier", "moderation", "shipped", "metrics",
-    "delivery", "local", "client", "worker", "demo", "cli", "__main__",
+    "evaluation", "delivery", "local", "client", "worker", "demo", "export", "cli", "__main__",
 ]  # fmt: skip
 ALSO = {
     ("errors", "contract"): "only for a type",
@@ -27,7 +27,11 @@ ALSO = {
 ONLY = {
     "faust": {"worker"},
     "mode": {"worker"},
-    "onnxruntime": {"classifier"},
+    "onnxruntime": {"classifier", "export"},
+    "onnx": {"export"},
+    "torch": {"export"},
+    "transformers": {"export"},
+    "tokenizers": {"classifier"},
     "aiokafka": {"client", "worker", "local"},
 }
 
@@ -75,7 +79,8 @@ def test_each_engine_has_one_room() -> None:
 
 @pytest.mark.parametrize("statement", ["import sluice", "from sluice.moderation.shard import Shard"])
 def test_importing_the_core_brings_in_no_engine(statement: str) -> None:
-    code = f"{statement}\nimport sys\nprint([m for m in ('faust','aiokafka','onnxruntime') if m in sys.modules])"
+    engines = ("faust", "aiokafka", "onnxruntime", "tokenizers")
+    code = f"{statement}\nimport sys\nprint([m for m in {engines} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert result.stdout.strip() == "[]"
 

@@ -43,6 +43,7 @@ VALUES = [
     ("on_context_lost: 1", "profiles.kids.on_context_lost: must be one of closed, open, not 1"),
     ("unit_chars: 5", "profiles.kids.unit_chars: must be a whole number from 16 to 2000, not 5"),
     ("unit_chars: '120'", "profiles.kids.unit_chars: must be a whole number from 16 to 2000, not '120'"),
+    ("strong_every: 0", "profiles.kids.strong_every: must be a whole number from 1 to 1000000 or null, not 0"),
     ("unit_ms: 1.5", f"profiles.kids.unit_ms: {MILLIS}, not 1.5"),
     ("unit_ms: 1s", f"profiles.kids.unit_ms: {MILLIS}, not '1s'"),
     ("unit_ms: yes", f"profiles.kids.unit_ms: {MILLIS}, not true"),
@@ -76,7 +77,7 @@ VALUES = [
     ("gap: {wait: 1}", "profiles.kids.gap.wait: unknown key, did you mean 'wait_ms'?"),
     ("risks: {A.1: {block: 1}}", f"{RISKS}.A.1.block: unknown key; known are flag, stop, then, on_failure"),
     ("name: kids", "profiles.kids.name: unknown key; known are extends, gap, risks, mode, release_unit, unit_chars, "
-     "unit_ms, deadline_ms, on_failure, on_context_lost, detectors"),
+     "unit_ms, deadline_ms, on_failure, on_context_lost, detectors, strong_every"),
     ("risks: {A.2.z: {}}", f"{RISKS}.A.2.z: unknown risk id 'A.2.z'; A.2 has A.2.a to A.2.i"),
     ("risks: {a.2.e: {}}", f"{RISKS}.a.2.e: unknown risk id 'a.2.e', did you mean A.2.e?"),
     ("risks: {A: {}}", f"{RISKS}.A: unknown risk id 'A'; the ids are A.1.a to A.5.b"),

@@ -82,6 +82,7 @@ right_profile = st.fixed_dictionaries(
         "on_context_lost": st.sampled_from(["closed", "open"]),
         "gap": st.fixed_dictionaries({}, optional={"wait_ms": st.integers(1, 5000)}),
         "detectors": st.sampled_from([["lexicon"], ["classifier", "lexicon"]]),
+        "strong_every": st.none() | st.integers(1, 1_000_000),
         "risks": st.dictionaries(st.sampled_from(RISK_KEYS), right_rule, max_size=5),
     },
 )
@@ -105,7 +106,7 @@ scalars = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.dates() | st.binary(max_size=3)
 )
 WORDS = "hold live monitor delta closed open lexicon classifier stop_transmission support default minor kids 0.5"
-KEYS = "extends mode release_unit unit_chars unit_ms deadline_ms on_failure on_context_lost gap detectors"
+KEYS = "extends mode release_unit unit_chars unit_ms deadline_ms on_failure on_context_lost gap detectors strong_every"
 words = st.sampled_from(WORDS.split())
 anything = st.recursive(
     scalars | words, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(scalars | words, inner, max_size=3)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import msgspec
-import numpy as np
 
 from sluice.contract import Decision, Delta, Flag, Frame, Limits, Order, Release
 from sluice.contract.codec import BadDelta
 from sluice.moderation.detectors import Detectors
-from sluice.moderation.shard import Shard, Step
+from sluice.moderation.shard import Ask, Shard, Step, skimming
 
 __all__ = ["Driver", "deltas_of"]
 
@@ -39,6 +38,10 @@ class Driver:
         self.decisions: list[Decision] = []
         self.rejected: list[BadDelta] = []
         self.log: list[Frame] = []
+        self.asks: list[Ask] = []
+        """Out to be judged."""
+        self.judging = True
+        """Whether that is done at once."""
 
     def send(self, *deltas: Delta, producer: str = "p") -> list[Decision]:
         """One frame, read and finished."""
@@ -52,15 +55,42 @@ class Driver:
         return self.finish(step)
 
     def finish(self, step: Step, *, answered: bool = True) -> list[Decision]:
-        """Score a step's windows and take what comes of it."""
+        """Skim and judge what a step has brought and take what comes of it. Not answered: the model fails."""
         self.rejected += step.rejected
+        got = self._finish(step, answered)
+        self.decisions += got
+        return [*got, *self.judge(answered=answered)] if self.judging else got
+
+    def _finish(self, step: Step, answered: bool) -> list[Decision]:
+        scorer, skim = self.detectors.scorer, skimming([step])
+        if skim.units and not answered:
+            skim.fail(0, len(skim.units))
+        elif skim.units and scorer is not None and scorer.skimmer is not None:
+            skim.take(0, *scorer.skimmer.skim(skim.states, skim.pieces))
+        finished = self.shard.finish(step, wall=self.now)
+        self.asks += finished.asks
+        return [*step.urgent, *finished.decisions]
+
+    def judge(self, count: int | None = None, *, answered: bool = True) -> list[Decision]:
+        """Judge what is asked for, or the first few of it, until nothing more comes of it."""
+        got: list[Decision] = []
+        while self.asks:
+            asks = self.asks[: count or len(self.asks)]
+            del self.asks[: len(asks)]
+            got += self.answer(asks, answered=answered)
+            if count is not None:
+                break
+        return got
+
+    def answer(self, asks: Sequence[Ask], *, answered: bool = True) -> list[Decision]:
+        """Judge these."""
         scorer = self.detectors.scorer
-        scores = np.empty((0, 1), dtype=np.float32)
-        if scorer is not None:
-            scores = scorer.score([w.text for _, w in step.windows])
-        if not answered:
-            scores[:] = np.nan
-        got: list[Decision] = [*step.urgent, *self.shard.finish(step, scores, wall=self.now)]
+        assert scorer is not None
+        rows = scorer.judge([ask.unit.passage for ask in asks])
+        for ask, row in zip(asks, rows, strict=True):
+            ask.unit.judged(row if answered else None)
+        steps = self.shard.answered(asks, wall=self.now)
+        got = [decision for step in steps for decision in self._finish(step, answered)]
         self.decisions += got
         return got
 

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluice.lexicon import Lexicon, Term
-from sluice.moderation.detector import Scorer
+from sluice.moderation.detector import Passage, Scorer, Skimmer
 from sluice.moderation.detectors import Detectors
 from sluice.policy import Policy
 
-__all__ = ["MarkHead", "MarkScorer", "mark_detectors"]
+__all__ = ["POLICY", "MarkCascade", "MarkHead", "MarkScorer", "PlainMarks", "mark_detectors"]
 
 POLICY = """
 version: 1
@@ -23,6 +23,7 @@ profiles:
   prompt_delta: {extends: plain, release_unit: delta}
   live: {extends: plain, mode: live}
   watch: {extends: plain, mode: monitor}
+  third: {extends: plain, strong_every: 3}
   open:
     extends: plain
     on_context_lost: open
@@ -45,14 +46,60 @@ class MarkScorer:
     version = "marks-1"
     heads: Sequence[MarkHead] = (MarkHead("bad", "A.4.c"), MarkHead("biased", "A.2.e", "gender"))
 
-    def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    doubt: NDArray[np.float32] | None = None
+
+    @property
+    def skimmer(self) -> Skimmer | None:
+        return self
+
+    def skim(
+        self, states: Sequence[object | None], pieces: Sequence[str]
+    ) -> tuple[NDArray[np.float32], list[object | None]]:
+        """Its state is the text so far."""
+        texts = [str(state or "") + piece for state, piece in zip(states, pieces, strict=True)]
+        return self.score([Passage(text) for text in texts]), list(texts)
+
+    def score(self, passages: Sequence[Passage]) -> NDArray[np.float32]:
+        texts = [passage.text for passage in passages]
         return np.array(
             [[0.9 if "坏" in t else 0.6 if "疑" in t else 0.01, 0.85 if "偏" in t else 0.02] for t in texts],
             dtype=np.float32,
         ).reshape(len(texts), 2)
 
+    def judge(self, passages: Sequence[Passage]) -> NDArray[np.float32]:
+        return self.score(passages)
 
-def mark_detectors(scorer: Scorer | None = None) -> Detectors:
+
+class PlainMarks(MarkScorer):
+    """The same without a cheap stage: every unit is judged."""
+
+    @property
+    def skimmer(self) -> Skimmer | None:
+        return None
+
+
+class MarkCascade(MarkScorer):
+    """A cascade: what the marks say is the strong member's judgement, except where `引` stands in the text or just
+    before it. The cheap one is in doubt about every mark and, for nothing, about `慌`; it does not see `暗`, which is
+    `坏`."""
+
+    version = "marks-2"
+    doubt = np.array([0.3, 0.3], dtype=np.float32)
+
+    def skim(
+        self, states: Sequence[object | None], pieces: Sequence[str]
+    ) -> tuple[NDArray[np.float32], list[object | None]]:
+        texts = [str(state or "") + piece for state, piece in zip(states, pieces, strict=True)]
+        cheap = [[0.4 if set(t) & set("坏疑慌") else 0.02, 0.4 if "偏" in t else 0.02] for t in texts]
+        return np.array(cheap, dtype=np.float32).reshape(len(texts), 2), list(texts)
+
+    def judge(self, passages: Sequence[Passage]) -> NDArray[np.float32]:
+        scores = super().judge([Passage(p.text.replace("暗", "坏")) for p in passages])
+        scores[["引" in p.text + p.context for p in passages]] = 0.01
+        return scores
+
+
+def mark_detectors(scorer: Scorer | None = None, policy: Policy | None = None) -> Detectors:
     """Detectors of this small world."""
     lexicon = Lexicon(
         [
@@ -62,4 +109,4 @@ def mark_detectors(scorer: Scorer | None = None) -> Detectors:
             Term("sm", "A.1.f", 2, "t", word=True),
         ]
     )
-    return Detectors(lexicon, scorer or MarkScorer(), Policy.parse(POLICY, "test.yaml"), hasher=str)
+    return Detectors(lexicon, scorer or MarkScorer(), policy or Policy.parse(POLICY, "test.yaml"), hasher=str)

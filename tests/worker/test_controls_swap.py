@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sluice.contract import Frame, Limits, Order, Release
 from sluice.lexicon import Lexicon, Term
 from sluice.moderation.checkpoint import plan_checkpoint, restore
+from sluice.moderation.detector import Passage
 from sluice.moderation.detectors import Detectors
 from sluice.moderation.shard import Shard
 from support.drive import Driver, deltas_of
@@ -29,9 +30,9 @@ LEXICON_ONLY = "lexicon"
 class SlowMarks(MarkScorer):
     """Takes its time, so that frames are on their way when the lexicon is exchanged."""
 
-    def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def score(self, passages: Sequence[Passage]) -> NDArray[np.float32]:
         time.sleep(0.2)
-        return super().score(texts)
+        return super().score(passages)
 
 
 def test_other_detectors_share_all_but_the_lexicon() -> None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from sluice.contract import Decision, Delta, Frame, Limits, Order, Release, Topics, encode, read_decision
 from sluice.metrics import Metrics
+from sluice.moderation.detector import Passage
 from sluice.moderation.detectors import Detectors
 from sluice.moderation.shard import Shard
 from sluice.worker.pipeline import Pipeline, Record
@@ -51,7 +52,7 @@ class MemorySink:
 class Bench:
     """A pipeline, a log that it can read what was skipped from, and what was committed."""
 
-    def __init__(self, detectors: Detectors, scoring_deadline: float = 2.0) -> None:
+    def __init__(self, detectors: Detectors, scoring_deadline: float = 2.0, judge_wait: float = 0.0) -> None:
         self.sink = MemorySink()
         self.log: list[bytes] = []
         self.commits: list[dict[int, int]] = []
@@ -67,6 +68,7 @@ class Bench:
             between=self._between,
             store=self._store,
             scoring_deadline=scoring_deadline,
+            judge_wait=judge_wait,
         )
         self._detectors = detectors
 
@@ -142,11 +144,11 @@ class SlowScorer(MarkScorer):
         self.called = threading.Event()
         self.calls = 0
 
-    def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def score(self, passages: Sequence[Passage]) -> NDArray[np.float32]:
         self.calls += 1
         self.called.set()
         self.let.wait(20)
-        return super().score(texts)
+        return super().score(passages)
 
 
 async def test_an_order_of_the_lexicon_does_not_wait_for_the_classifier() -> None:
@@ -185,13 +187,13 @@ async def test_a_classifier_that_hangs_blocks_and_later_calls_do_not_wait_for_it
 class FailingScorer(MarkScorer):
     """Raises on one text, returns too few rows for another, and no number for a third."""
 
-    def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        if any("炸" in t for t in texts):
+    def score(self, passages: Sequence[Passage]) -> NDArray[np.float32]:
+        if any("炸" in p.text for p in passages):
             raise RuntimeError("no")
-        rows = super().score(texts)
-        if any("空" in t for t in texts):
+        rows = super().score(passages)
+        if any("空" in p.text for p in passages):
             rows[0, 0] = np.nan
-        return rows[:-1] if any("缺" in t for t in texts) else rows
+        return rows[:-1] if any("缺" in p.text for p in passages) else rows
 
 
 async def test_a_classifier_that_fails_costs_only_its_own_call() -> None:
@@ -314,9 +316,9 @@ async def test_a_repeat_of_a_complete_stream_is_only_counted() -> None:
 class UnhurriedScorer(MarkScorer):
     """Takes a millisecond a text."""
 
-    def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        time.sleep(0.001 * len(texts))
-        return super().score(texts)
+    def score(self, passages: Sequence[Passage]) -> NDArray[np.float32]:
+        time.sleep(0.001 * len(passages))
+        return super().score(passages)
 
 
 async def test_a_backlog_becomes_latency_and_not_a_failure() -> None:

@@ -47,14 +47,24 @@ class Features:
         self.counts = counts
 
 
-def ngram_hashes(texts: Sequence[str], low: int, high: int) -> tuple[Hashes, NDArray[np.bool_], NDArray[np.int64]]:
+def ngram_hashes(
+    texts: Sequence[str], low: int, high: int, tails: Sequence[str] | None = None
+) -> tuple[Hashes, NDArray[np.bool_], NDArray[np.int64]]:
     """Hashes of the n-grams of every folded text, for `low` to `high` characters.
 
+    Args:
+        texts: whole ones, or what has been added to each.
+        low: characters of the shortest n-gram.
+        high: characters of the longest one.
+        tails: what stood before each of the texts, folded. Only n-grams that end in the text itself count.
+
     Returns the hashes `(characters, orders)`: row i holds the n-grams that begin at character i of all the folded
-    texts put together; a mask of the same shape, False where an n-gram would run over its text's end; and the folded
-    length of each text `(texts,)`.
+    texts put together, each after its tail; a mask of the same shape, False where an n-gram would run over its text's
+    end or ends in the tail; and the folded length of each text with its tail `(texts,)`.
     """
     folded = [fold_text(text) for text in texts]
+    if tails is not None:
+        folded = [tail + text for tail, text in zip(tails, folded, strict=True)]
     lengths = np.fromiter(map(len, folded), dtype=np.int64, count=len(folded))
     codes = np.frombuffer("".join(folded).encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint32)
     total = codes.size
@@ -73,15 +83,23 @@ def ngram_hashes(texts: Sequence[str], low: int, high: int) -> tuple[Hashes, NDA
     hashes ^= hashes >> _SHIFT_2
     hashes *= _MIX_2
     hashes ^= hashes >> _SHIFT_1
-    return hashes, left[:, None] >= np.arange(low, high + 1), lengths
+    orders = np.arange(low, high + 1)
+    within = left[:, None] >= orders
+    if tails is not None:
+        # An n-gram ends `left - order` characters before the end, and in the text itself if that is less than it has.
+        own = lengths - np.fromiter(map(len, tails), dtype=np.int64, count=len(tails))
+        within &= left[:, None] - orders < np.repeat(own, lengths)[:, None]
+    return hashes, within, lengths
 
 
-def lookup(texts: Sequence[str], vocabulary: Hashes, low: int, high: int) -> Features:
+def lookup(
+    texts: Sequence[str], vocabulary: Hashes, low: int, high: int, tails: Sequence[str] | None = None
+) -> Features:
     """The features of texts: slots of the vocabulary that one of their n-grams owns, repeated as often as it stands.
 
-    `vocabulary` is `(slots,)`, a power of two: the hash that owns each slot, or 0.
+    `vocabulary` is `(slots,)`, a power of two: the hash that owns each slot, or 0. `tails` as for `ngram_hashes`.
     """
-    hashes, within, lengths = ngram_hashes(texts, low, high)
+    hashes, within, lengths = ngram_hashes(texts, low, high, tails)
     slots = (hashes & np.uint32(vocabulary.size - 1)).astype(np.int32)
     owned = (vocabulary[slots] == hashes) & within
     ends = np.cumsum(lengths)

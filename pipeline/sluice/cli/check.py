@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -12,11 +11,11 @@ from typing import Any
 import click
 import msgspec
 
+from sluice.cli.options import deciding_options
+
 __all__ = ["check"]
 
 _STYLES = {"release": "green", "flag": "yellow", "stop": "bold red"}
-_PROGRESS_BYTES = 200_000
-"""Files together larger than this show a progress bar."""
 _EXIT_FOUND = 3
 _OPTIONAL = ("attribute", "matched", "hint")
 """Of a finding, what not every one has."""
@@ -25,12 +24,7 @@ _OPTIONAL = ("attribute", "matched", "hint")
 @click.command()
 @click.argument("texts", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a text, instead of the view for people.")
-@click.option("--profile", default="default", show_default=True, help="Profile of the policy.")
-@click.option("--policy", type=click.Path(path_type=Path), help="Policy file. Default: the shipped profiles.")
-@click.option(
-    "--lexicon", type=click.Path(path_type=Path), help="Lexicon: directory or bundle. Default: the starter lexicon."
-)
-@click.option("--model", type=click.Path(path_type=Path), help="Model directory. Default: the shipped model.")
+@deciding_options
 @click.option("--whole", is_flag=True, help="Take each file as one text, not as one text a line.")
 @click.option(
     "--fail-on",
@@ -52,15 +46,16 @@ def check(
     A file holds one text a line, plain or as {"id": …, "text": …}. A line that cannot be read is named on standard
     error, the others are checked, and the exit code is 1.
     """
+    from sluice.cli.progress import FileProgress
     from sluice.cli.texts import GivenText, read_texts
     from sluice.moderation.moderator import Moderator
     from sluice.policy import Policy
 
     scorer: Any = None
     if model is not None:
-        from sluice.classifier import Classifier
+        from sluice.classifier import load_model
 
-        scorer = Classifier.load(model)
+        scorer = load_model(model)
     moderator = Moderator(profile, policy=Policy.load(policy) if policy else None, lexicon=lexicon, scorer=scorer)
     errors = 0
     counts = dict.fromkeys(_STYLES, 0)
@@ -70,7 +65,7 @@ def check(
         errors += 1
         click.echo(f"sluice: {message}", err=True)
 
-    with _Progress(texts) as progress:
+    with FileProgress(texts, "checking") as progress:
         given: deque[GivenText] = deque()  # read and not shown yet
 
         def sources() -> Iterator[str]:
@@ -90,34 +85,6 @@ def check(
         sys.exit(_EXIT_FOUND)
 
 
-class _Progress:
-    """A bar on standard error, where it is a terminal, the results are not, and there is much to read."""
-
-    def __init__(self, arguments: tuple[str, ...]) -> None:
-        sizes = [os.path.getsize(a) for a in arguments if len(a) < 4_096 and "\0" not in a and os.path.isfile(a)]
-        self._total = sum(sizes)
-        self._bar: Any = None
-        self._task: Any = None
-
-    def __enter__(self) -> _Progress:
-        if self._total >= _PROGRESS_BYTES and sys.stderr.isatty() and not sys.stdout.isatty():
-            from rich.console import Console
-            from rich.progress import Progress
-
-            self._bar = Progress(console=Console(stderr=True), transient=True)
-            self._bar.start()
-            self._task = self._bar.add_task("checking", total=self._total)
-        return self
-
-    def advance(self, size: int) -> None:
-        if self._bar is not None:
-            self._bar.advance(self._task, size)
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-
 def _print_json(given: Any, moderation: Any) -> None:
     record = {
         "id": given.id,
@@ -134,7 +101,7 @@ def _print_json(given: Any, moderation: Any) -> None:
             }
             for f in moderation.findings
         ],
-        "scores": moderation.scores,
+        "scores": {name: round(score, 4) for name, score in moderation.scores.items()},
         "versions": moderation.versions,
     }
     sys.stdout.buffer.write(msgspec.json.encode(record) + b"\n")

@@ -18,8 +18,10 @@ __all__ = ["main"]
 _COMMANDS = {
     "check": "sluice.cli.check",
     "demo": "sluice.cli.demo",
+    "eval": "sluice.cli.eval",
     "kafka": "sluice.cli.kafka",
     "lexicon": "sluice.cli.lexicon",
+    "models": "sluice.cli.models",
     "policy": "sluice.cli.policy",
     "topics": "sluice.cli.topics",
     "worker": "sluice.cli.worker",

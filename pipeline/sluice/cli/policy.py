@@ -42,6 +42,7 @@ _MEANINGS: dict[str, str | dict[str, str]] = {
     "on_context_lost": {"closed": "the stream is stopped", "open": "the stream goes on, unchecked up to there"},
     "gap.wait_ms": "milliseconds a missing delta is waited for, then stop",
     "detectors": "what must clear a text",
+    "strong_every": "one sentence in so many goes to the strong model anyway",
 }
 
 _file_option = click.option("--file", "file", metavar="FILE", help="Policy file; without it, the shipped policy.")

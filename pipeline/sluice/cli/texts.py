@@ -12,6 +12,7 @@ from typing import BinaryIO
 import msgspec
 
 from sluice.errors import InputError
+from sluice.text.lines import bounded_lines
 
 __all__ = ["MAX_TEXT_CHARS", "GivenText", "read_texts"]
 
@@ -91,23 +92,16 @@ def _read(
         except InputError as error:
             on_error(f"{name}: {error}")
         return
-    number = 0
-    while line := file.readline(_MAX_LINE_BYTES + 1):
-        number += 1
-        size = len(line)
-        while not line.endswith(b"\n") and (rest := file.readline(_MAX_LINE_BYTES)):
-            size += len(rest)  # the rest of a line that is too long
-            if rest.endswith(b"\n"):
-                break
-        on_bytes(size)
+    for line in bounded_lines(file, _MAX_LINE_BYTES):
+        on_bytes(line.size)
         try:
-            if size > _MAX_LINE_BYTES:
-                raise InputError(_too_long(size, "bytes"))
-            text = _decode(line.rstrip(b"\r\n"))
+            if line.size > _MAX_LINE_BYTES:
+                raise InputError(_too_long(line.size, "bytes"))
+            text = _decode(line.data.rstrip(b"\r\n"))
             if text.strip():
-                yield _parse(text, str(number))
+                yield _parse(text, str(line.number))
         except InputError as error:
-            on_error(f"{name}:{number}: {error}")
+            on_error(f"{name}:{line.number}: {error}")
 
 
 def _decode(data: bytes) -> str:

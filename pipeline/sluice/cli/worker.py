@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -35,6 +35,27 @@ _OPTIONS = [
     click.option("--policy", type=click.Path(path_type=Path), help="Policy file. Default: the shipped profiles."),
     click.option("--lexicon", type=click.Path(path_type=Path), help="Lexicon, or bundle. Default: the starter."),
     click.option("--model", type=click.Path(path_type=Path), help="Model directory. Default: the shipped model."),
+    click.option(
+        "--provider",
+        type=click.Choice(["cpu", "cuda"]),
+        default="cpu",
+        show_default=True,
+        help="Where a transformer runs. `cuda` needs onnxruntime-gpu.",
+    ),
+    click.option(
+        "--threads",
+        type=click.IntRange(1, 256),
+        default=1,
+        show_default=True,
+        help="CPU threads of one run of a transformer.",
+    ),
+    click.option(
+        "--judge-wait-ms",
+        type=click.FloatRange(0, 1_000),
+        default=5.0,
+        show_default=True,
+        help="How long a sentence may wait for others that the strong model judges with it.",
+    ),
     click.option(
         "--detectors",
         default="lexicon,classifier",
@@ -70,6 +91,9 @@ def worker(
     policy: Path | None,
     lexicon: Path | None,
     model: Path | None,
+    provider: Literal["cpu", "cuda"],
+    threads: int,
+    judge_wait_ms: float,
     detectors: str,
     session_timeout: float,
     topics_prefix: str,
@@ -97,6 +121,9 @@ def worker(
         policy=policy,
         lexicon=lexicon,
         model=model,
+        provider=provider,
+        threads=threads,
+        judge_wait=judge_wait_ms / 1000,
         detectors=tuple(name.strip() for name in detectors.split(",")),
         hash_key=key.encode() if key else None,
         metrics_port=metrics_port,

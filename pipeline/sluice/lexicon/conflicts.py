@@ -78,6 +78,8 @@ def _matching(term: Term) -> Iterator[_Finding]:
     folded = term.folded
     if folded != folded.strip():
         yield "warning", "begins or ends with a space after folding, so it is found only beside one"
+    if not all(map(fold_text, term.text)):
+        yield "warning", f"has marks or invisible characters, which are left out: it is looked for as {_clip(folded)!r}"
     if sum(not unicodedata.category(char).startswith(("P", "Z")) for char in folded) < 2:
         yield "warning", "is a single character and marks, which is too short for a term"
     edges = [char for char in (folded[0], folded[-1]) if not (char.isascii() and char.isalnum())]

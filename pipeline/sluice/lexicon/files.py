@@ -157,13 +157,12 @@ class _Reader:
         if len(data) > _MAX_BYTES:
             self.problem("error", file, 0, f"larger than {_MAX_BYTES >> 20} MiB")
             return None
-        data = data.removeprefix(b"\xef\xbb\xbf")
         if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
             self.problem("error", file, 0, "UTF-16; save it as UTF-8")
             return None
         for name in (encoding,) if encoding else ("utf-8", "gb18030"):
             try:
-                return data.decode(name)
+                return data.decode(name).removeprefix("\ufeff")  # the byte order mark, in either encoding
             except UnicodeDecodeError as error:
                 wrong = error
         named = "not UTF-8" if encoding == "utf-8" else f"not {wrong.encoding.upper()}"
@@ -185,6 +184,9 @@ class _Reader:
     def table(self, file: Path) -> None:
         text = self._terms_of(file, "utf-8")
         if text is None:
+            return
+        if not text.strip():
+            self.problem("error", file, 0, "the file is empty; its first line names the columns")
             return
         first, *lines = text.split("\n")
         header = first.rstrip("\r").split("\t")

@@ -19,7 +19,7 @@ from sluice.lexicon.segment import segmenter
 from sluice.lexicon.settings import LexiconSettings
 from sluice.lexicon.sound import HOMOPHONES, syllables
 from sluice.lexicon.spacing import CJK, CLAUSE_MARKS, joining, squeeze
-from sluice.lexicon.term import CHANNELS, MatchChannel, Term
+from sluice.lexicon.term import CHANNELS, MAX_TERM_CHARS, MatchChannel, Term
 from sluice.text.fold import fold_text
 
 __all__ = ["MAX_PATTERNS", "Lexicon", "Pattern", "as_letters", "characters"]
@@ -104,7 +104,9 @@ class Lexicon:
         """Beginnings of the terms' spellings."""
         self.most_syllables = max((len(p.sounds) for ps in by_sound.values() for p in ps), default=0)
         contexts = max((len(c) for ps in forms.values() for p in ps for c, _ in p.allow), default=0)
-        reach = max(self.longest, contexts, 6 * self.most_syllables) + BOUNDARY_LEFT + BOUNDARY_RIGHT
+        # Not less than the longest term that there can be: the next lexicon may have it, and reads these again.
+        longest = max(self.longest, contexts, 6 * self.most_syllables, MAX_TERM_CHARS)
+        reach = longest + BOUNDARY_LEFT + BOUNDARY_RIGHT
         self.keep = 2 * reach if self.noisy else reach
         """Folded characters before the newest one that a scan must remember."""
         if by_sound or any(p.boundary for patterns in forms.values() for p in patterns):

@@ -17,7 +17,7 @@ def worker_slots(count: int, logs: Path, metrics_port: int = 0, **options: Any) 
     for name, value in options.items():
         if value is True:
             common.append(f"--{name.replace('_', '-')}")
-        elif value not in (None, False, ""):
+        elif value is not None and value is not False and value != "":
             common += [f"--{name.replace('_', '-')}", str(value)]
     slots = []
     for slot in range(count):

@@ -11,11 +11,15 @@ from sluice.contract.decision import Finding
 from sluice.contract.frame import Channel, Delta
 from sluice.contract.limits import Limits
 from sluice.lexicon.scan import LexiconScan
-from sluice.moderation.windows import Window, WindowScan
+from sluice.moderation.units import Unit
+from sluice.moderation.windows import WindowScan
 from sluice.policy.profile import Profile
 from sluice.text.units import UnitCutter
 
-__all__ = ["ChannelState", "Fed", "StreamState"]
+__all__ = ["ChannelState", "Fed", "Place", "StreamState"]
+
+Place = tuple[int, int]
+"""Where a delta stands in the log of a partition: its frame's offset, and its number in the frame."""
 
 
 class StreamState:
@@ -35,7 +39,8 @@ class Fed(msgspec.Struct):
     """What reading deltas led to at once."""
 
     findings: list[Finding]
-    windows: list[Window]
+    units: list[Unit]
+    """Those that have ended; the classifier has not seen them yet."""
     beyond: list[Delta] = []
     """Deltas that were kept for later and stand behind the channel's end."""
 
@@ -51,6 +56,7 @@ class ChannelState:
         "early",
         "early_chars",
         "final",
+        "final_at",
         "gap_since",
         "held_since",
         "last_seen",
@@ -59,7 +65,6 @@ class ChannelState:
         "lexicon_cleared",
         "name",
         "next_seq",
-        "open_windows",
         "stored",
         "stream",
         "unscanned_to",
@@ -93,13 +98,13 @@ class ChannelState:
         self.unscanned_to = 0
         """Text before it may have been passed although a detector did not answer."""
         self.final = False
+        self.final_at: Place | None = None
+        """Where its last delta stands in the log."""
         self.early: dict[int, Delta] = {}
         """Deltas that came before an earlier one, by seq."""
         self.early_chars = 0
         self.gap_since: float | None = None
         """When a delta first did not fit; None while all do."""
-        self.open_windows = 0
-        """Windows handed out whose scores have not come back."""
         self.anchor = anchor
         """Offset of the first frame that has to be read again to rebuild this state."""
         self.anchor_time = anchor_time
@@ -118,7 +123,13 @@ class ChannelState:
     @property
     def complete(self) -> bool:
         """All of it has come and is cleared."""
-        return self.final and self.open_windows == 0 and self.watermark == self.length
+        settled = self.windows is None or self.windows.settled
+        return self.final and settled and self.watermark == self.length
+
+    @property
+    def storable(self) -> bool:
+        """Whether `state` is small enough for the table."""
+        return self.windows is None or self.windows.storable
 
     def accept(self, delta: Delta, limits: Limits, now: float) -> Fed | None:
         """Read a delta, and those that waited for it. None: it is a repeat, or has to wait."""
@@ -198,10 +209,9 @@ class ChannelState:
 
     def _read_piece(self, windows: WindowScan, text: str, final: bool, ends: bool, fed: Fed, now: float) -> None:
         self._read_lexicon(text, final, fed)
-        window = windows.feed(text, ends, now)
-        if window is not None:
-            self.open_windows += 1
-            fed.windows.append(window)
+        unit = windows.feed(text, ends, now)
+        if unit is not None:
+            fed.units.append(unit)
 
     def _read_lexicon(self, text: str, final: bool, fed: Fed) -> None:
         verdict = self.lexicon.feed(text, final)
@@ -222,10 +232,11 @@ class ChannelState:
         return verdict.findings
 
     def state(self) -> dict[str, Any]:
-        """What `restore` needs, as plain values, bounded. Only when no window is out."""
+        """What `restore` needs, as plain values, bounded if `storable`."""
         return {
             "seq": self.next_seq,
             "final": self.final,
+            "final_at": self.final_at,
             "lexicon": self.lexicon.state(),
             "lexicon_cleared": self.lexicon_cleared,
             "windows": None if self.windows is None else self.windows.state(),
@@ -238,6 +249,7 @@ class ChannelState:
     def restore(self, state: dict[str, Any], now: float) -> None:
         """Go on from a `state()`, perhaps made under another version of the profile."""
         self.next_seq, self.final = state["seq"], state["final"]
+        self.final_at = None if state["final_at"] is None else tuple(state["final_at"])
         self.lexicon.restore(state["lexicon"])
         self.length = self.lexicon.length
         self.lexicon_cleared = state["lexicon_cleared"]

@@ -32,6 +32,9 @@ class Entry(msgspec.Struct, omit_defaults=True):
     producer: str = ""
     profile: str = ""
     state: dict[str, Any] = {}
+    context: str = ""
+    """For a complete prompt: its end, which the first sentence of the answer is judged with."""
+    final_at: tuple[int, int] | None = None
 
 
 class Checkpoint(msgspec.Struct):
@@ -64,7 +67,7 @@ def plan_checkpoint(shard: Shard, *, decided: int, committed: int, now: float, m
     commit = decided + 1
     for live in shard.streams.values():
         for channel in live.channels.values():
-            if now - channel.anchor_time >= max_age / 2:
+            if now - channel.anchor_time >= max_age / 2 and channel.storable:
                 # Also when nothing came since: reading on begins at the oldest entry.
                 entry = Entry(
                     partition,
@@ -79,15 +82,25 @@ def plan_checkpoint(shard: Shard, *, decided: int, committed: int, now: float, m
                 channel.anchor, channel.anchor_time = decided + 1, now
             commit = min(commit, channel.anchor)
     for key, complete in list(ended.recent.items()):
-        if complete.last < committed and (complete.marked or not complete.stored):
+        needed = bool(complete.context) and ended.awaits_answer(key, committed, now - shard.idle_seconds)
+        if complete.last < committed and not needed and (complete.marked or not complete.stored):
             del ended.recent[key]
+            complete.context = ""
             if complete.stored:
                 ended.obsolete.add(key)
                 complete.stored = complete.marked = False
-        elif not complete.marked and (complete.stored or complete.anchor < commit <= complete.last):
+        elif not complete.marked and (
+            complete.stored or (complete.anchor < commit and (needed or commit <= complete.last))
+        ):
             # Without it, reading again from within the channel would look like a stream whose beginning is lost.
             entry = Entry(
-                partition, "complete", next_seq=complete.next_seq, last=complete.last, profile=complete.profile
+                partition,
+                "complete",
+                next_seq=complete.next_seq,
+                last=complete.last,
+                profile=complete.profile,
+                context=complete.context,
+                final_at=complete.final_at,
             )
             writes.append((_key(partition, key), _encode(entry)))
             complete.stored = complete.marked = True
@@ -122,7 +135,17 @@ def restore(shard: Shard, entries: Mapping[bytes, bytes], *, committed: int, now
         if entry.kind == "stopped":
             shard.ended.stopped[key[0]] = True
         elif entry.kind == "complete":
-            complete = EndedChannel(entry.next_seq, entry.profile, 0, entry.last, stored=True, marked=True)
+            complete = EndedChannel(
+                entry.next_seq,
+                entry.profile,
+                0,
+                entry.last,
+                stored=True,
+                marked=True,
+                context=entry.context,
+                final_at=entry.final_at,
+                seen=now,
+            )
             shard.ended.add(key, complete)
         else:
             live.append((key, entry))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sluice.contract.decision import Finding
 
-__all__ = ["Head", "Scorer", "Verdict"]
+__all__ = ["Head", "Passage", "Scorer", "Skimmer", "Verdict"]
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
@@ -38,6 +38,34 @@ class Head(Protocol):
     def attribute(self) -> str: ...
 
 
+class Passage(msgspec.Struct, frozen=True, gc=False):
+    """What a scorer judges."""
+
+    text: str
+    context: str = ""
+    """The text just before it in the same channel, for a scorer that can make use of it; it is not judged itself."""
+
+
+class Skimmer(Protocol):
+    """The cheap stage of a scorer: scores of a text that grows, at a cost that depends on what is added."""
+
+    @property
+    def doubt(self) -> NDArray[np.float32] | None:
+        """Shape `(heads,)`: from any of these scores on a text has to be judged by `Scorer.judge`. None: never, what
+        the skimmer says holds."""
+        ...
+
+    def skim(
+        self, states: Sequence[object | None], pieces: Sequence[str]
+    ) -> tuple[NDArray[np.float32], list[object | None]]:
+        """Go on with several texts at once, each by a piece; `None` stands for a text that begins.
+
+        Returns their scores up to there, shape `(texts, heads)`, and the states to go on from. The same for every
+        cutting of a text into pieces. The states that were given stay as they are, so a failed call can be repeated.
+        """
+        ...
+
+
 class Scorer(Protocol):
     """A model that scores texts. It may be slow; it is called outside the event loop, one call at a time."""
 
@@ -45,7 +73,16 @@ class Scorer(Protocol):
     def version(self) -> str: ...
     @property
     def heads(self) -> Sequence[Head]: ...
+    @property
+    def skimmer(self) -> Skimmer | None:
+        """Its cheap stage; None: every text has to be judged."""
+        ...
 
-    def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Probabilities, shape `(len(texts), len(heads))`, whatever else is in the batch."""
+    def score(self, passages: Sequence[Passage]) -> NDArray[np.float32]:
+        """Probabilities, shape `(len(passages), len(heads))`, whatever else is in the batch: by the cheap stage where
+        it is sure, else as `judge` gives them."""
+        ...
+
+    def judge(self, passages: Sequence[Passage]) -> NDArray[np.float32]:
+        """The same by the strongest member alone, whatever the cheap one would say."""
         ...

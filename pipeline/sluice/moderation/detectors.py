@@ -69,7 +69,7 @@ class Detectors:
                 continue
             if scorer is None:
                 raise InputError(f"profile {name!r} needs the classifier, and no model is loaded")
-            self._rules[name] = HeadRules(scorer.heads, profile)
+            self._rules[name] = HeadRules(scorer.heads, profile, scorer.skimmer)
         self.versions = Versions(lexicon=lexicon.version, model=scorer.version if scorer else "", policy=policy.version)
 
     def with_lexicon(self, lexicon: Lexicon) -> Detectors:
@@ -87,7 +87,7 @@ class Detectors:
         """The scan, or one that goes on from it where it was made for another lexicon than this."""
         return scan if scan.lexicon is self.lexicon else scan.switched(self.lexicon)
 
-    def window_scan(self, profile: Profile, offset: int = 0) -> WindowScan | None:
-        """A classifier detector, or None when the profile does not use it."""
+    def window_scan(self, profile: Profile, offset: int = 0, context: str = "") -> WindowScan | None:
+        """A classifier detector whose first unit is judged with `context`, or None when the profile does not use it."""
         rules = self._rules.get(profile.name)
-        return None if rules is None else WindowScan(rules, profile, self._hasher, offset)
+        return None if rules is None else WindowScan(rules, profile, self._hasher, offset, context)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from sluice.moderation.channel import ChannelState
+from sluice.moderation.channel import ChannelState, Place
 
 __all__ = ["Ended", "EndedChannel"]
 
@@ -28,6 +28,12 @@ class EndedChannel(msgspec.Struct):
     """Whether the table holds an entry for it."""
     marked: bool = False
     """Whether that entry says that it is complete."""
+    context: str = ""
+    """For a prompt: its end, which the first sentence of the answer is judged with."""
+    final_at: Place | None = None
+    """For a prompt: where its last delta stands in the log."""
+    seen: float = 0.0
+    """For a prompt: when that came, in seconds of the shard's clock."""
 
 
 class Ended:
@@ -66,8 +72,24 @@ class Ended:
 
     def finish(self, channel: ChannelState, last: int) -> None:
         """Remember a complete channel."""
-        key = (channel.stream.id, channel.name)
-        self.add(key, EndedChannel(channel.next_seq, channel.stream.profile.name, channel.anchor, last, channel.stored))
+        ended = EndedChannel(channel.next_seq, channel.stream.profile.name, channel.anchor, last, channel.stored)
+        if channel.name == "prompt" and channel.windows is not None:
+            ended.context, ended.final_at, ended.seen = channel.windows.tail, channel.final_at, channel.last_seen
+        self.add((channel.stream.id, channel.name), ended)
+
+    def prompt(self, stream: str, before: Place) -> str:
+        """The end of a stream's prompt, if that was complete before a place in the log; else nothing."""
+        prompt = self.channels.get((stream, "prompt"))
+        return prompt.context if prompt is not None and prompt.final_at is not None and prompt.final_at < before else ""
+
+    def awaits_answer(self, key: Key, committed: int, oldest: float) -> bool:
+        """Whether an answer that is begun, or read again, may need the end of this prompt; not for one that came before
+        `oldest`."""
+        prompt = self.channels.get(key)
+        if prompt is None or not prompt.context or prompt.seen < oldest or self.is_stopped(key[0]):
+            return False
+        answer = self.channels.get((key[0], "answer"))
+        return answer is None or answer.last >= committed
 
     def add(self, key: Key, ended: EndedChannel) -> None:
         """Remember a complete channel, as `finish` does."""

@@ -12,10 +12,12 @@ import msgspec
 
 from sluice import shipped
 from sluice.contract.decision import Finding, Versions
+from sluice.errors import UnavailableError
 from sluice.lexicon.lexicon import Lexicon
 from sluice.moderation.detector import Scorer
 from sluice.moderation.detectors import Detectors
-from sluice.moderation.windows import Window
+from sluice.moderation.units import Skimming, Unit
+from sluice.moderation.windows import Progress, WindowScan
 from sluice.policy import Policy, Profile
 from sluice.text.units import UnitCutter
 
@@ -24,7 +26,7 @@ __all__ = ["Action", "Moderation", "Moderator"]
 Action = Literal["release", "flag", "stop"]
 
 _BATCH_TEXTS = 256
-"""Texts whose windows are scored in one call of the model."""
+"""Texts that are moderated together."""
 
 
 class Moderation(msgspec.Struct, frozen=True):
@@ -67,15 +69,15 @@ class Moderator:
             scorer = None
         elif scorer is None:
             # Here, not above: a profile without the classifier must work where ONNX Runtime is not installed.
-            from sluice.classifier import Classifier
+            from sluice.classifier import load_model
 
-            scorer = Classifier.load(shipped.model_directory())
+            scorer = load_model(shipped.model_directory())
         self._detectors = Detectors(lexicon, scorer, policy, only=(profile,))
         self.versions = self._detectors.versions
 
-    def check(self, text: str) -> Moderation:
-        """Moderate one whole text."""
-        return self.check_batch([text])[0]
+    def check(self, text: str, *, prompt: str = "") -> Moderation:
+        """Moderate one whole text; its first sentence is judged with the end of `prompt` before it."""
+        return self.check_batch([text], [prompt])[0]
 
     def check_many(self, texts: Iterable[str]) -> Iterator[Moderation]:
         """Moderate texts in order, in batches; lazily, so the input may be endless."""
@@ -83,36 +85,37 @@ class Moderator:
         while batch := list(islice(source, _BATCH_TEXTS)):
             yield from self.check_batch(batch)
 
-    def check_batch(self, texts: Sequence[str]) -> list[Moderation]:
-        """Moderate texts together; one call of the model serves them all."""
-        found: list[list[Finding]] = []
-        scans = [self._detectors.window_scan(self.profile) for _ in texts]
-        windows: list[tuple[int, Window]] = []
-        for index, (text, scan) in enumerate(zip(texts, scans, strict=True)):
-            found.append(list(self._detectors.lexicon_scan().feed(text, final=True).findings))
-            if scan is None:
-                continue
-            start = 0
-            ends = UnitCutter(self.profile.unit_chars).cut(text)
-            for end in ends if ends and ends[-1] == len(text) else [*ends, len(text)]:
-                window = scan.feed(text[start:end], True, 0.0)
-                if window is not None:
-                    windows.append((index, window))
-                start = end
+    def check_batch(self, texts: Sequence[str], prompts: Sequence[str] | None = None) -> list[Moderation]:
+        """Moderate texts together, so that one call of the model serves them all; each perhaps with its prompt."""
+        found = [list(self._detectors.lexicon_scan().feed(text, final=True).findings) for text in texts]
         highest: list[dict[str, float]] = [{} for _ in texts]
         scorer = self._detectors.scorer
-        if scorer is not None and windows:
-            scores = scorer.score([window.text for _, window in windows])
+        if scorer is not None:
+            scans = [self._read(text, prompt) for text, prompt in zip(texts, prompts or [""] * len(texts), strict=True)]
             names = [head.name for head in scorer.heads]
-            for row, (index, window) in zip(scores, windows, strict=True):
-                scan = scans[index]
-                if scan is not None:
-                    found[index] += scan.scored(window, row).findings
+            for index, unit, findings in _settle(scorer, scans):
+                found[index] += findings
                 best = highest[index]
-                for name, score in zip(names, row.tolist(), strict=True):
-                    if score > best.get(name, -1.0):
-                        best[name] = round(score, 4)
+                if unit.answer is not None:
+                    for name, score in zip(names, unit.answer.tolist(), strict=True):
+                        if score > best.get(name, -1.0):
+                            best[name] = score
         return [self._moderation(findings, best) for findings, best in zip(found, highest, strict=True)]
+
+    def _read(self, text: str, prompt: str) -> WindowScan:
+        """A detector that has read all of a text."""
+        context = self._scan(prompt).tail if prompt else ""
+        return self._scan(text, context)
+
+    def _scan(self, text: str, context: str = "") -> WindowScan:
+        scan = self._detectors.window_scan(self.profile, context=context)
+        assert scan is not None  # noqa: S101 - there is a scorer
+        start = 0
+        ends = UnitCutter(self.profile.unit_chars).cut(text)
+        for end in ends if ends and ends[-1] == len(text) else [*ends, len(text)]:
+            scan.feed(text[start:end], True, 0.0)
+            start = end
+        return scan
 
     def _moderation(self, findings: list[Finding], scores: dict[str, float]) -> Moderation:
         verdicts = [(self.profile.judge(finding), finding) for finding in findings]
@@ -124,3 +127,31 @@ class Moderator:
         elif reached & {"stop", "flag"}:
             action = "flag"
         return Moderation(action, kept, scores, self.versions)
+
+
+def _settle(scorer: Scorer, scans: Sequence[WindowScan]) -> Iterator[tuple[int, Unit, list[Finding]]]:
+    """Score what was read: each unit with the number of its text and with what is found in it.
+
+    Raises:
+        UnavailableError: the model has no numbers for a text, and the profile fails closed.
+    """
+    if scorer.skimmer is not None:
+        skimming = Skimming(scans)
+        skimming.take(0, *scorer.skimmer.skim(skimming.states, skimming.pieces))
+    asks: list[Unit] = []
+    for index, scan in enumerate(scans):
+        progress = scan.advance(scan.length)
+        asks += progress.asks
+        yield from _settled(index, progress)
+    if not asks:
+        return
+    for unit, scores in zip(asks, scorer.judge([unit.passage for unit in asks]), strict=True):
+        unit.judged(scores)
+    for index, scan in enumerate(scans):
+        yield from _settled(index, scan.advance())
+
+
+def _settled(index: int, progress: Progress) -> Iterator[tuple[int, Unit, list[Finding]]]:
+    if progress.blocked is not None:
+        raise UnavailableError("the model gave no scores for a text that must not pass without")
+    yield from ((index, unit, findings) for unit, findings in progress.settled)

@@ -1,8 +1,9 @@
 """All live streams of one partition, and what a frame does to them.
 
 A frame goes through in two steps, so that an order of the lexicon never waits for the classifier: `begin` reads its
-deltas and returns orders that are certain and windows that need scores; `finish` takes the scores and returns the
-rest, with the frame's release. Frames are finished in the order in which they were begun.
+deltas and returns orders that are certain; when what it added to the channels has been skimmed, `finish` returns the
+rest with the frame's release, and the units that have to be judged. Frames are finished in the order in which they were
+begun. They do not wait for a judgement: `answered` makes a step of its own of it.
 """
 
 from __future__ import annotations
@@ -12,21 +13,19 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from sluice.contract.codec import VERSION, BadDelta
 from sluice.contract.decision import Decision, Finding, Flag, FrameRef, Mark, Order, Reason, Release
 from sluice.contract.frame import Channel, Delta, Frame
 from sluice.contract.limits import Limits
-from sluice.moderation.channel import ChannelState, Fed, StreamState
+from sluice.moderation.channel import ChannelState, Fed, Place, StreamState
 from sluice.moderation.detectors import Detectors
 from sluice.moderation.ended import Ended
 from sluice.moderation.orders import Origin, failure_orders, finding_orders, flag
-from sluice.moderation.windows import Window
+from sluice.moderation.units import Skimming, Unit
 from sluice.policy import Profile
 
-__all__ = ["Counts", "Shard", "Step"]
+__all__ = ["Ask", "Counts", "Finished", "Shard", "Step", "skimming"]
 
 _MARKS_AT_ONCE = 500
 """Marks in one release; with the longest ids in four-byte characters that is 0.4 MB, below any broker's limit."""
@@ -50,14 +49,34 @@ class Step(msgspec.Struct, eq=False):
     origin: Origin
     urgent: list[Order | Flag]
     """Certain already; to be published without waiting."""
-    windows: list[tuple[ChannelState, Window]]
-    """To be scored, in this order."""
     rejected: list[BadDelta]
     """Deltas for quarantine."""
-    touched: list[ChannelState]
+    touched: list[tuple[ChannelState, int]]
+    """Channels that it has changed, each with its length then."""
     is_frame: bool
     unread: bool = False
     """The frame could not be read, so there is nothing to release and nobody to tell."""
+
+
+class Ask(msgspec.Struct, frozen=True, eq=False):
+    """A unit that has to be judged. The answer is put into the unit."""
+
+    channel: ChannelState
+    unit: Unit
+
+
+class Finished(msgspec.Struct):
+    """What a step led to in the end."""
+
+    decisions: list[Decision]
+    """Orders and flags first, then the release (for a step that no frame caused: where it moved anything)."""
+    asks: list[Ask]
+
+
+def skimming(steps: Iterable[Step]) -> Skimming:
+    """What these steps have added to their channels, to be skimmed before they are finished."""
+    channels = dict.fromkeys(channel for step in steps for channel, _ in step.touched)
+    return Skimming(channel.windows for channel in channels if channel.windows is not None)
 
 
 class Shard:
@@ -73,6 +92,7 @@ class Shard:
         self._of_producer: Counter[str] = Counter()
         self._timed: set[ChannelState] = set()  # channels that the passing of time can change
         self._last_offset = -1
+        self._place: Place = (-1, 0)  # of the delta that is being read
         self._known_before = 0  # before this offset only channels that are known already are read
 
     def use(self, detectors: Detectors) -> None:
@@ -94,37 +114,52 @@ class Shard:
         """
         self._last_offset = offset
         step = self._step(frame.producer, offset, frame.sent_at, wall, is_frame=True)
-        for delta in frame.deltas:
+        for number, delta in enumerate(frame.deltas):
+            self._place = (offset, number)
             self._accept(delta, step, now)
         return step
 
     def tick(self, *, now: float, wall: float) -> list[Step]:
-        """What the passing of time leads to: slow units to be scored, gaps that were waited for too long, beginnings of
-        terms that do not go on."""
+        """What the passing of time leads to: slow units to be cleared in part, gaps that were waited for too long,
+        beginnings of terms that do not go on."""
         steps: dict[str, Step] = {}
         for channel in list(self._timed):
             if channel.stream.stopped:
                 continue
             producer = channel.stream.producer
             expired = channel.gap_expired(now)
-            window = None if expired or channel.windows is None else channel.windows.tick(now)
+            slow = not expired and channel.windows is not None and channel.windows.tick(now)
             let_go = not expired and channel.let_go(now)
-            if not expired and window is None and not let_go:
+            if not expired and not slow and not let_go:
                 continue
-            step = steps.get(producer)
-            if step is None:
-                step = steps[producer] = self._step(producer, self._last_offset, 0.0, wall, is_frame=False)
+            step = self._step_of(producer, steps, wall)
             if expired:
                 self._give_up_gap(channel, step, now)
                 continue
             self._change_over(channel, step)
             if channel.stream.stopped:
                 continue
-            if window is not None:
-                channel.open_windows += 1
-                step.windows.append((channel, window))
-            step.touched.append(channel)
+            step.touched.append((channel, channel.length))
         return list(steps.values())
+
+    def answered(self, asks: Iterable[Ask], *, wall: float) -> list[Step]:
+        """Steps for units whose answers have come; to be finished like any other."""
+        steps: dict[str, Step] = {}
+        for channel in dict.fromkeys(ask.channel for ask in asks):
+            stream = channel.stream
+            if stream.stopped or stream.channels.get(channel.name) is not channel:
+                continue
+            step = self._step_of(stream.producer, steps, wall)
+            self._change_over(channel, step)
+            if not stream.stopped:
+                step.touched.append((channel, 0))
+        return list(steps.values())
+
+    def _step_of(self, producer: str, steps: dict[str, Step], wall: float) -> Step:
+        step = steps.get(producer)
+        if step is None:
+            step = steps[producer] = self._step(producer, self._last_offset, 0.0, wall, is_frame=False)
+        return step
 
     def expire(self, *, now: float, wall: float) -> list[Step]:
         """Stop streams whose producer has been silent for too long, so that they do not stay for ever."""
@@ -138,29 +173,23 @@ class Shard:
                 steps.append(step)
         return steps
 
-    def finish(self, step: Step, scores: NDArray[np.float32], *, wall: float) -> list[Decision]:
-        """Take the scores of a step's windows, shape `(windows, heads)`. A row with anything but numbers in it says
-        that the window was not scored.
+    def finish(self, step: Step, *, wall: float) -> Finished:
+        """Take up what was skimmed and judged in a step's channels.
 
-        Returns orders and flags first, then the release (for a step that only time caused: where it moved anything).
+        Args:
+            step: after `skimming`, and after all steps that were begun before it.
+            wall: seconds since the epoch; only recorded.
         """
-        unanswered = {int(row) for row in np.argwhere(~np.isfinite(scores))[:, 0]}
         origin = msgspec.structs.replace(step.origin, decided_at=wall)
         decisions: list[Decision] = []
-        for index, (channel, window) in enumerate(step.windows):
-            channel.open_windows -= 1
-            if channel.stream.stopped or channel.windows is None:
-                continue
-            if index not in unanswered:
-                verdict = channel.windows.scored(window, scores[index])
-                decisions += self._decide(channel, verdict.findings, origin)
-            elif channel.windows.unanswered(window):
-                decisions += self._stop(channel, failure_orders(channel, "detector_failed", origin))
-            else:
-                channel.unscanned_to = max(channel.unscanned_to, window.end)
+        asks: list[Ask] = []
+        touched = dict(step.touched)  # of a channel that several deltas were of, its last length
+        for channel, length in touched.items():
+            if channel.windows is not None and not channel.stream.stopped:
+                self._advance(channel, length, origin, decisions, asks)
         marks: list[Mark] = []
         unscanned: list[Mark] = []
-        for channel in step.touched:
+        for channel in touched:
             if channel.stream.stopped:
                 continue
             watermark = channel.watermark
@@ -172,23 +201,41 @@ class Shard:
                 self._end(channel)
         # A frame that was read is answered even when it moved nothing.
         longest = max(len(marks), len(unscanned), int(step.is_frame and not step.unread))
-        for start in range(0, longest, _MARKS_AT_ONCE):
-            decisions.append(
-                Release(
-                    v=VERSION,
-                    producer=origin.producer,
-                    frame=origin.frame,
-                    marks=marks[start : start + _MARKS_AT_ONCE],
-                    versions=origin.versions,
-                    sent_at=origin.sent_at,
-                    decided_at=wall,
-                    unscanned=unscanned[start : start + _MARKS_AT_ONCE],
-                )
+        decisions += [
+            Release(
+                v=VERSION,
+                producer=origin.producer,
+                frame=origin.frame,
+                marks=marks[start : start + _MARKS_AT_ONCE],
+                versions=origin.versions,
+                sent_at=origin.sent_at,
+                decided_at=wall,
+                unscanned=unscanned[start : start + _MARKS_AT_ONCE],
             )
-        return decisions
+            for start in range(0, longest, _MARKS_AT_ONCE)
+        ]
+        return Finished(decisions, [ask for ask in asks if not ask.channel.stream.stopped])
+
+    def _advance(
+        self, channel: ChannelState, length: int, origin: Origin, decisions: list[Decision], asks: list[Ask]
+    ) -> None:
+        """Take up what is known about the units of one channel."""
+        assert channel.windows is not None  # noqa: S101
+        progress = channel.windows.advance(length)
+        for unit, findings in progress.settled:
+            if findings:
+                decisions += self._decide(channel, findings, _origin_of(unit, origin))
+                if channel.stream.stopped:
+                    return
+        channel.unscanned_to = max(channel.unscanned_to, progress.unscanned)
+        if progress.blocked is not None:
+            failed = _origin_of(progress.blocked, origin)
+            decisions += self._stop(channel, failure_orders(channel, "detector_failed", failed))
+            return
+        asks += [Ask(channel, unit) for unit in progress.asks]
 
     def _step(self, producer: str, offset: int, sent_at: float, wall: float, *, is_frame: bool) -> Step:
-        return Step(self._origin(producer, offset, sent_at, wall), [], [], [], [], is_frame)
+        return Step(self._origin(producer, offset, sent_at, wall), [], [], [], is_frame)
 
     def _origin(self, producer: str, offset: int, sent_at: float, wall: float) -> Origin:
         return Origin(producer, FrameRef(self.partition, offset), self._detectors.versions, sent_at, wall)
@@ -244,14 +291,17 @@ class Shard:
             step.urgent += self._decide(channel, channel.change_over(scan), step.origin)
 
     def _take(self, channel: ChannelState, fed: Fed, step: Step) -> None:
-        step.touched.append(channel)
+        step.touched.append((channel, channel.length))
+        for unit in fed.units:
+            unit.origin = step.origin
+        if channel.final and channel.final_at is None:
+            channel.final_at = self._place
         for delta in fed.beyond:
             self._after_end(delta, channel.next_seq, step)
         if fed.findings:
             step.urgent += self._decide(channel, fed.findings, step.origin)
             if channel.stream.stopped:
                 return
-        step.windows += [(channel, window) for window in fed.windows]
         if channel.windows is not None or channel.held_since is not None:
             self._timed.add(channel)
 
@@ -282,7 +332,9 @@ class Shard:
             stream,
             name,
             self._detectors.lexicon_scan(offset),
-            self._detectors.window_scan(stream.profile, offset),
+            self._detectors.window_scan(
+                stream.profile, offset, self._prompt(stream) if name == "answer" and not offset else ""
+            ),
             anchor=anchor,
             anchor_time=now,
             offset=offset,
@@ -290,6 +342,19 @@ class Shard:
         if channel.windows is not None:
             self._timed.add(channel)
         return channel
+
+    def _prompt(self, stream: StreamState) -> str:
+        """The end of the stream's prompt, if that is complete; else nothing."""
+        prompt = stream.channels.get("prompt")
+        if prompt is None:
+            return self.ended.prompt(stream.id, self._place)
+        complete = prompt.final_at is not None and prompt.final_at < self._place
+        return prompt.windows.tail if complete and prompt.windows is not None else ""
+
+    @property
+    def idle_seconds(self) -> float:
+        """After this a stream that nothing comes for is not waited for."""
+        return self._limits.idle_seconds
 
     @property
     def next_offset(self) -> int:
@@ -304,7 +369,7 @@ class Shard:
     def skip(self, offset: int, *, wall: float) -> Step:
         """Go past a frame that cannot be read."""
         self._last_offset = offset
-        return Step(self._origin("", offset, 0.0, wall), [], [], [], [], is_frame=True, unread=True)
+        return Step(self._origin("", offset, 0.0, wall), [], [], [], is_frame=True, unread=True)
 
     def take_counts(self) -> Counts:
         """What was met since the last call."""
@@ -418,3 +483,10 @@ class Shard:
                 return
         if renewed.gap_since is not None:
             self._timed.add(renewed)
+
+
+def _origin_of(unit: Unit, step: Origin) -> Origin:
+    """Where the decisions about a unit come from: the frame that ended it, whenever its answer came."""
+    if not isinstance(unit.origin, Origin):
+        return step
+    return msgspec.structs.replace(unit.origin, decided_at=step.decided_at)

@@ -67,6 +67,9 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gap: GapRule = GapRule()
     detectors: tuple[DetectorName, ...] = ("lexicon", "classifier")
     """Detectors whose clearance is needed. The lexicon is the floor and cannot be left out."""
+    strong_every: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
+    """Of a cascade: every so many units of a channel one is judged by the strong member, whatever the cheap one says of
+    it. `None`: only where the cheap one is in doubt."""
     risks: Mapping[str, RiskRule] = {}
     """By risk id (`A.2.e`), group (`A.2`) or `*`; the most specific one holds, and holds alone."""
 

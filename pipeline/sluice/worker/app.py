@@ -67,9 +67,11 @@ def load_detectors(settings: WorkerSettings) -> Detectors:
     lexicon = Lexicon.load(settings.lexicon or shipped.lexicon_directory(), today=date.today())
     scorer: Scorer | None = None
     if any("classifier" in profile.detectors for profile in policy.profiles.values()):
-        from sluice.classifier import Classifier
+        from sluice.classifier import load_model
 
-        scorer = Classifier.load(settings.model or shipped.model_directory())
+        scorer = load_model(
+            settings.model or shipped.model_directory(), provider=settings.provider, threads=settings.threads
+        )
     return Detectors(lexicon, scorer, policy, hasher=keyed_hasher(settings.hash_key))
 
 
@@ -130,6 +132,7 @@ def build_app(settings: WorkerSettings, detectors: Detectors, metrics: Metrics) 
         between=read_between,
         store=table.write,
         scoring_deadline=settings.scoring_deadline,
+        judge_wait=settings.judge_wait,
     )
 
     async def use(lexicon: Lexicon) -> None:

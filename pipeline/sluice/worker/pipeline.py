@@ -1,8 +1,10 @@
-"""The two stages of a worker, without Faust: frames in, decisions out, and what may be committed.
+"""The stages of a worker, without Faust: frames in, decisions out, and what may be committed.
 
-Stage one (`take`) decodes frames, runs the lexicon and writes orders that are certain. Stage two (`run`) scores what
-the classifier has to see, many frames at a time, finishes the frames in order and waits until the broker has all of
-their decisions. A checkpoint stops stage one, lets stage two run dry, and then moves the commit.
+Stage one (`take`) decodes frames, runs the lexicon and writes orders that are certain. Stage two (`run`) skims what
+many frames have added to their channels, finishes the frames in order and waits until the broker has all of their
+decisions. Units that have to be judged go to a queue (`judging`), and no frame waits for them: what comes of an answer
+is finished like a frame, when it comes. A checkpoint stops stage one, lets stage two run dry, and then moves the
+commit; a channel with a unit that is out holds the commit back, or takes the unit with it into the table.
 """
 
 from __future__ import annotations
@@ -10,20 +12,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from sluice.contract import BadFrameError, Flag, Limits, Order, Quarantine, Release, Topics, encode, read_frame
 from sluice.contract.codec import VERSION, BadDelta
 from sluice.metrics import Metrics
-from sluice.moderation.checkpoint import plan_checkpoint, stopped_entries
-from sluice.moderation.detector import Scorer
+from sluice.moderation.checkpoint import Checkpoint, plan_checkpoint, stopped_entries
 from sluice.moderation.detectors import Detectors
-from sluice.moderation.shard import Shard, Step
+from sluice.moderation.shard import Shard, Step, skimming
+from sluice.worker.calls import Caller
+from sluice.worker.judging import Asked, Judging
 from sluice.worker.sink import Sink, Written
 
 __all__ = ["Pipeline", "Record"]
@@ -32,10 +31,10 @@ Writes = list[tuple[bytes, bytes | None]]
 
 _QUEUED_FRAMES = 512
 """Frames between the stages; beyond it stage one waits, so overload becomes latency and not memory."""
-_TEXTS_AT_ONCE = 128
-"""Texts in one call of the classifier, so that its deadline is about a model that hangs and not about a backlog."""
+_UNITS_AT_ONCE = 256
+"""Units in one call of the skimmer, so that its deadline is about a model that hangs and not about a backlog."""
 _FRAMES_AT_ONCE = 256
-"""Frames that stage two finishes together, so that one call of the classifier serves them all."""
+"""Frames that stage two finishes together, so that one call of the skimmer serves them all."""
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
@@ -67,6 +66,7 @@ class Pipeline:
         between: Callable[[int, int, int], AsyncIterator[Record]],
         store: Callable[[int, Writes], Awaitable[None]],
         scoring_deadline: float,
+        judge_wait: float,
     ) -> None:
         """Wire the stages up.
 
@@ -74,7 +74,8 @@ class Pipeline:
             new_shard: makes the shard of a partition, restored from the table, reading on from the commit.
             between: reads the records of a partition from an offset up to another one.
             store: writes a partition's table entries and returns once they are acknowledged.
-            scoring_deadline: seconds that one call of the classifier may take; it gets 128 texts at most.
+            scoring_deadline: seconds that one call of the classifier may take.
+            judge_wait: seconds that a unit may wait for others to be judged with.
         """
         self._detectors = detectors
         self._limits = limits
@@ -84,17 +85,21 @@ class Pipeline:
         self._new_shard = new_shard
         self._between = between
         self._store = store
-        self._scoring_deadline = scoring_deadline
         self._shards: dict[int, Shard] = {}
         self._decided: dict[int, int] = {}  # partition -> last frame whose decisions are all acknowledged
         self._committed: dict[int, int] = {}
         self._seen: dict[int, int] = {}  # partition -> next offset at the last `catch_up`
         self._queue: asyncio.Queue[_Begun] = asyncio.Queue(_QUEUED_FRAMES)
+        self._answers: list[Asked] = []
+        self._work = asyncio.Event()
         self._intake = asyncio.Lock()
+        self._finishing = asyncio.Lock()  # held while decisions are made and until the broker has them
         self.epoch = 0
         """Counts the times that all partitions were dropped; what was read before the last time is not ours."""
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="scorer")
-        self._stuck: asyncio.Future[NDArray[np.float32]] | None = None
+        self._skimmer = Caller("skim", scoring_deadline)
+        self._judging = Judging(
+            detectors.scorer, metrics, wait=judge_wait, deadline=scoring_deadline, answered=self._take_answers
+        )
         metrics.uses_lexicon(detectors.lexicon.version)
 
     @property
@@ -105,19 +110,21 @@ class Pipeline:
     async def use(self, detectors: Detectors) -> None:
         """Go on with other detectors of the same policy and model, between two frames.
 
-        Every frame begun before is finished with the old ones. Streams that they stopped are put into the table first:
+        Every frame begun before is finished with the old ones; what the classifier says later of a sentence is not
+        changed by them. Streams that they stopped are put into the table first:
         after a crash the frames are read again with the new ones, which may not find what stopped a stream.
         """
         async with self._intake:
             began = time.perf_counter()
-            await self.drained()
-            for partition, shard in list(self._shards.items()):
-                streams = [stream for stream, stored in shard.ended.stopped.items() if not stored]
-                if streams and self._shards.get(partition) is shard:
-                    await self._store(partition, stopped_entries(shard, streams))
-            self._detectors = detectors
-            for shard in self._shards.values():
-                shard.use(detectors)
+            await self._queue.join()
+            async with self._finishing:
+                for partition, shard in list(self._shards.items()):
+                    streams = [stream for stream, stored in shard.ended.stopped.items() if not stored]
+                    if streams and self._shards.get(partition) is shard:
+                        await self._store(partition, stopped_entries(shard, streams))
+                self._detectors = detectors
+                for shard in self._shards.values():
+                    shard.use(detectors)
             self._metrics.uses_lexicon(detectors.lexicon.version)
             self._metrics.lexicon_swaps.inc()
             self._metrics.lexicon_swap.observe(time.perf_counter() - began)
@@ -194,32 +201,63 @@ class Pipeline:
     async def _pass_on(self, shard: Shard, step: Step, writing: list[Written]) -> None:
         writing += await self._write_all(shard, step.urgent)
         await self._queue.put(_Begun(shard, step, writing))
+        self._work.set()
         self._metrics.queued_frames.set(self._queue.qsize())
 
     async def run(self) -> None:
         """Stage two, for as long as the worker lives."""
-        queue = self._queue
-        while True:
-            batch = [await queue.get()]
-            while len(batch) < _FRAMES_AT_ONCE and not queue.empty():
-                batch.append(queue.get_nowait())
-            await self._finish(batch)
-            for _ in batch:
-                queue.task_done()
+        judging = asyncio.create_task(self._judging.run())
+        judging.add_done_callback(lambda _: self._work.set())
+        try:
+            while not judging.done():
+                await self._work.wait()
+                self._work.clear()
+                while not self._queue.empty() or self._answers:
+                    await self._finish_some()
+            judging.result()
+        finally:
+            judging.cancel()
+            await asyncio.gather(judging, return_exceptions=True)
+
+    def _take_answers(self, answers: Sequence[Asked]) -> None:
+        self._answers += answers
+        self._work.set()
+
+    async def _finish_some(self) -> None:
+        batch: list[_Begun] = []
+        while len(batch) < _FRAMES_AT_ONCE and not self._queue.empty():
+            batch.append(self._queue.get_nowait())
+        answers, self._answers = self._answers, []
+        async with self._finishing:
+            await self._finish([*await self._answered(answers), *batch])
+        for _ in batch:
+            self._queue.task_done()
+        if answers:
+            await self._judging.taken(len(answers))
+
+    async def _answered(self, answers: Sequence[Asked]) -> list[_Begun]:
+        """Steps for units whose answers have come. What was revoked meanwhile its next owner decides."""
+        begun: list[_Begun] = []
+        for shard in list(self._shards.values()):
+            asks = [answer.ask for answer in answers if answer.shard is shard]
+            if self._shards.get(shard.partition) is not shard:
+                continue
+            steps = shard.answered(asks, wall=time.time())
+            begun += [_Begun(shard, step, await self._write_all(shard, step.urgent)) for step in steps]
+        return begun
 
     async def _finish(self, batch: Sequence[_Begun]) -> None:
-        scores = await self._score([window.text for begun in batch for _, window in begun.step.windows])
+        await self._skim([begun.step for begun in batch])
         writing: list[Written] = []
-        at = 0
         for begun in batch:
-            count = len(begun.step.windows)
-            part = scores[at : at + count]
-            at += count
             writing += begun.writing
             shard = begun.shard
             if self._shards.get(shard.partition) is not shard:
                 continue  # revoked meanwhile; its next owner decides these frames again
-            writing += await self._write_all(shard, shard.finish(begun.step, part, wall=time.time()))
+            finished = shard.finish(begun.step, wall=time.time())
+            writing += await self._write_all(shard, finished.decisions)
+            if finished.asks:
+                await self._judging.add(shard, finished.asks)
         if writing:
             await asyncio.gather(*writing)
         wall = time.time()
@@ -233,40 +271,31 @@ class Pipeline:
             if step.origin.sent_at:
                 self._metrics.decision_latency.observe(max(0.0, wall - step.origin.sent_at))
 
-    async def _score(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Scores, shape `(texts, heads)`; a row of NaN for each text that was not scored."""
-        scorer = self._detectors.scorer
-        scores = np.full((len(texts), len(scorer.heads) if scorer is not None else 1), np.nan, dtype=np.float32)
-        if scorer is not None:
-            for start in range(0, len(texts), _TEXTS_AT_ONCE):
-                some = texts[start : start + _TEXTS_AT_ONCE]
-                found = await self._call(scorer, some)
-                if found is not None and found.shape == (len(some), scores.shape[1]):
-                    scores[start : start + len(some)] = found
-                else:
-                    self._metrics.scoring_failures.inc()
-        return scores
-
-    async def _call(self, scorer: Scorer, texts: Sequence[str]) -> NDArray[np.float32] | None:
-        """One call of the classifier; None when it failed or did not answer in time."""
-        if self._stuck is not None and not self._stuck.done():
-            return None
-        began = time.perf_counter()
-        future = asyncio.get_running_loop().run_in_executor(self._executor, scorer.score, texts)
-        try:
-            scores = await asyncio.wait_for(asyncio.shield(future), self._scoring_deadline)
-        except Exception:  # noqa: BLE001 - whatever a model raises, the profile's failure outcome holds
-            # A call that hangs keeps its thread; until it comes back every further one counts as not answered.
-            self._stuck = future
-            future.add_done_callback(_retrieve)
-            return None
-        self._metrics.scoring.observe(time.perf_counter() - began)
-        self._metrics.windows.inc(len(texts))
-        return scores
+    async def _skim(self, steps: Sequence[Step]) -> None:
+        """Have the skimmer read what these steps have added to their channels."""
+        scorer, skim, metrics = self._detectors.scorer, skimming(steps), self._metrics
+        if scorer is None or scorer.skimmer is None:
+            return
+        for start in range(0, len(skim.units), _UNITS_AT_ONCE):
+            pieces = skim.pieces[start : start + _UNITS_AT_ONCE]
+            began = time.perf_counter()
+            found = await self._skimmer.call(scorer.skimmer.skim, skim.states[start : start + len(pieces)], pieces)
+            if found is None or found[0].shape != (len(pieces), len(scorer.heads)) or len(found[1]) != len(pieces):
+                metrics.scoring_failures.labels("skim").inc()
+                skim.fail(start, start + len(pieces))
+                continue
+            skim.take(start, *found)
+            metrics.skimming.observe(time.perf_counter() - began)
+            metrics.units_skimmed.inc(len(pieces))
 
     async def drained(self) -> None:
-        """Wait until every frame that was taken is finished and its decisions are acknowledged."""
-        await self._queue.join()
+        """Wait until every frame that was taken is finished, all that had to be judged is, and the broker has the
+        decisions."""
+        while True:
+            await self._queue.join()
+            if not self._judging.out:
+                return
+            await self._judging.idle()
 
     async def tick(self) -> None:
         """Let time pass: slow sentences, gaps. Call it about twenty times a second."""
@@ -293,22 +322,9 @@ class Pipeline:
                 for shard in self._shards.values():
                     for step in shard.expire(now=now, wall=wall):
                         await self._pass_on(shard, step, [])
-                await self.drained()
-                now = time.monotonic()
-                plans = [
-                    (
-                        shard,
-                        plan_checkpoint(
-                            shard,
-                            decided=self._decided[partition],
-                            committed=self._committed[partition],
-                            now=now,
-                            max_age=max_age,
-                        ),
-                    )
-                    for partition, shard in self._shards.items()
-                ]
-                self._count(shard for shard, _ in plans)
+                await self._queue.join()
+                async with self._finishing:
+                    plans = self._plan(max_age)
             for shard, plan in plans:
                 if plan.writes and self._shards.get(shard.partition) is shard:
                     await self._store(shard.partition, plan.writes)
@@ -323,6 +339,23 @@ class Pipeline:
                     if partition in self._committed:
                         self._committed[partition] = offset
 
+    def _plan(self, max_age: float) -> list[tuple[Shard, Checkpoint]]:
+        now = time.monotonic()
+        self._count(self._shards.values())
+        return [
+            (
+                shard,
+                plan_checkpoint(
+                    shard,
+                    decided=self._decided[partition],
+                    committed=self._committed[partition],
+                    now=now,
+                    max_age=max_age,
+                ),
+            )
+            for partition, shard in self._shards.items()
+        ]
+
     def drop(self) -> None:
         """Forget all partitions: they were revoked. What comes next is read from the commit and the table."""
         self.epoch += 1
@@ -334,8 +367,9 @@ class Pipeline:
         self._metrics.open_streams.set(0)
 
     def close(self) -> None:
-        """Let go of the scoring thread, without waiting for a call that hangs."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        """Let go of the model's threads, without waiting for a call that hangs."""
+        self._skimmer.close()
+        self._judging.close()
 
     async def _quarantine(self, record: Record, producer: str, bad: BadDelta) -> Written:
         self._metrics.quarantined.labels(bad.reason).inc()
@@ -387,9 +421,3 @@ class Pipeline:
             self._metrics.gaps.inc(counts.gaps)
             streams += len(shard.streams)
         self._metrics.open_streams.set(streams)
-
-
-def _retrieve(future: asyncio.Future[Any]) -> None:
-    """Take the exception of a call nobody waits for any more, so that it is not reported as forgotten."""
-    if not future.cancelled():
-        future.exception()

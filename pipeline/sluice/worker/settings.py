@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -42,6 +43,12 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint_every: float = 1.0
     scoring_deadline: float = 3.0
     """After this a classifier call counts as not answered, and the profile's failure outcome holds."""
+    judge_wait: float = 0.005
+    """How long a sentence may wait for others that the strong member judges with it."""
+    provider: Literal["cpu", "cuda"] = "cpu"
+    """Where a transformer runs; models of n-grams always run on the CPU."""
+    threads: int = 1
+    """Of one run of a transformer on the CPU."""
     session_timeout: float = 6.0
     """After this without a heartbeat the group gives the worker's partitions away. Kafka's own floor is 6 s."""
     controls_wait: float = 30.0

@@ -44,6 +44,8 @@ def _replace(file: Path, data: bytes) -> None:
         LexiconError: it cannot be written.
     """
     try:
+        if file.is_symlink() or (file.exists() and not file.is_file()):
+            raise ValueError("it is there already, and no plain file")  # a device would be gone for everyone
         part = file.with_name(f".{file.name}.{os.getpid()}.part")
         try:
             with part.open("xb") as opened:

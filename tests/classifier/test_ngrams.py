@@ -1,105 +1,65 @@
-"""The shipped model: what `score` promises, and some sentences that it must get right."""
+"""The shipped model of n-grams: what it promises beyond every scorer, and sentences that it must get right."""
 
 from __future__ import annotations
 
-import random
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from sluice.classifier import WINDOW_CHARS, Classifier
+from sluice.classifier.ngrams import WINDOW_CHARS, NgramModel
+from sluice.moderation.detector import Passage
 from sluice.text.fold import fold_text
 
 CLEAN = "今天天气不错，我们去公园走走吧。"
 SAME = 1e-5  # largest difference that company in a batch may make
 
 
-def top(model: Classifier, text: str) -> float:
-    return float(model.score([text]).max())
+def scored(ngrams: NgramModel, texts: Sequence[str]) -> NDArray[np.float32]:
+    return ngrams.score([Passage(text) for text in texts])
 
 
-def of(model: Classifier, head: str, text: str) -> float:
-    names = [one.name for one in model.heads]
-    return float(model.score([text])[0, names.index(head)])
+def top(ngrams: NgramModel, text: str) -> float:
+    return float(scored(ngrams, [text]).max())
 
 
-def test_one_row_a_text_one_column_a_head(model: Classifier) -> None:
-    scores = model.score([CLEAN, "hello there", ""])
-    assert scores.shape == (3, len(model.heads))
-    assert scores.dtype == np.float32
-    assert ((scores >= 0) & (scores <= 1)).all()
-    assert model.score([]).shape == (0, len(model.heads))
+def of(ngrams: NgramModel, head: str, text: str) -> float:
+    names = [one.name for one in ngrams.heads]
+    return float(scored(ngrams, [text])[0, names.index(head)])
 
 
-def test_the_version_names_the_file(model: Classifier) -> None:
-    assert model.version == f"{model.manifest.name}-{model.manifest.sha256.model[:12]}"
-
-
-def test_no_evidence_is_no_alarm(model: Classifier) -> None:
-    empty = model.score([""])
+def test_no_evidence_is_no_alarm(ngrams: NgramModel) -> None:
+    empty = scored(ngrams, [""])
     assert empty.max() < 0.5
     for text in ("\u200b\u200d", "\U000f0000" * 5, "\n"):
-        assert np.isfinite(model.score([text])).all()
-    assert np.array_equal(model.score(["\u200b"]), empty)
+        assert np.isfinite(scored(ngrams, [text])).all()
+    assert np.array_equal(scored(ngrams, ["\u200b"]), empty)
 
 
-def test_any_character_has_a_score(model: Classifier) -> None:
-    texts = ["\ud800", "\x00", "\U0010ffff", "﷽" * 100, "e\u0301" * 50, "🙂"]
-    assert np.isfinite(model.score(texts)).all()
-
-
-def test_folding_first_changes_nothing(model: Classifier) -> None:
+def test_folding_first_changes_nothing(ngrams: NgramModel) -> None:
     texts = ["Ｋｉｌｌ　them ALL", "今\u200b天*天气…很好", CLEAN]
-    assert np.array_equal(model.score(texts), model.score([fold_text(text) for text in texts]))
+    assert np.array_equal(scored(ngrams, texts), scored(ngrams, [fold_text(text) for text in texts]))
 
 
-def test_a_long_text_is_scored_in_windows(model: Classifier) -> None:
+def test_a_long_text_is_scored_in_windows(ngrams: NgramModel) -> None:
     long = CLEAN * 625
     assert len(long) == 10_000
     start = time.perf_counter()
-    scores = model.score([long, CLEAN])
+    scores = scored(ngrams, [long, CLEAN])
     assert time.perf_counter() - start < 1
     windows = [long[at : at + WINDOW_CHARS] for at in range(0, len(long), WINDOW_CHARS)]
-    assert np.abs(scores[0] - model.score(windows).max(axis=0)).max() <= SAME
-    assert np.abs(scores[1] - model.score([CLEAN])[0]).max() <= SAME
+    assert np.abs(scores[0] - scored(ngrams, windows).max(axis=0)).max() <= SAME
+    assert np.abs(scores[1] - scored(ngrams, [CLEAN])[0]).max() <= SAME
 
 
-def test_harm_does_not_drown_in_a_long_text(model: Classifier) -> None:
+def test_harm_does_not_drown_in_a_long_text(ngrams: NgramModel) -> None:
     harm = "我今晚就带刀去砍死你全家，一个都不留。"
     page = CLEAN * (WINDOW_CHARS // len(CLEAN))
     pages = [page.ljust(WINDOW_CHARS, "。"), harm.ljust(WINDOW_CHARS, "。"), page]
     text = "".join(pages)
-    assert np.abs(model.score([text])[0] - model.score(pages).max(axis=0)).max() <= SAME
-
-
-def test_a_large_batch_of_mixed_lengths(model: Classifier) -> None:
-    texts = [CLEAN[: number % 17] * (1 + number % 40) for number in range(3_000)]
-    scores = model.score(texts)
-    some = range(0, len(texts), 97)
-    alone = np.concatenate([model.score([texts[number]]) for number in some])
-    assert np.abs(scores[list(some)] - alone).max() <= SAME
-
-
-texts = st.lists(
-    st.text(alphabet=st.sampled_from("今天气好他们都该死杀了你abc killthem。！? \u200b"), max_size=60),
-    min_size=1,
-    max_size=24,
-)
-
-
-@settings(max_examples=60, deadline=None)
-@given(texts, st.integers(0, 2**32))
-def test_company_and_order_in_a_batch_change_no_score(model: Classifier, batch: list[str], seed: int) -> None:
-    order = list(range(len(batch)))
-    random.Random(seed).shuffle(order)
-    together = model.score(batch)
-    shuffled = model.score([batch[number] for number in order])
-    alone = np.concatenate([model.score([text]) for text in batch])
-    assert np.abs(shuffled - together[order]).max() <= SAME
-    assert np.abs(alone - together).max() <= SAME
+    assert np.abs(scored(ngrams, [text])[0] - scored(ngrams, pages).max(axis=0)).max() <= SAME
 
 
 @pytest.mark.parametrize(
@@ -123,8 +83,8 @@ def test_company_and_order_in_a_batch_change_no_score(model: Classifier, batch: 
         ("occupation", "送外卖的都是没文化的底层垃圾，不配进小区。"),
     ],
 )
-def test_plain_harm_is_found(model: Classifier, head: str, text: str) -> None:
-    assert of(model, head, text) >= model.manifest.thresholds.flag
+def test_plain_harm_is_found(ngrams: NgramModel, head: str, text: str) -> None:
+    assert of(ngrams, head, text) >= ngrams.manifest.thresholds.flag
 
 
 @pytest.mark.parametrize(
@@ -150,5 +110,5 @@ def test_plain_harm_is_found(model: Classifier, head: str, text: str) -> None:
         CLEAN,
     ],
 )
-def test_ordinary_text_near_the_words_of_harm_passes(model: Classifier, text: str) -> None:
-    assert top(model, text) < model.manifest.thresholds.flag
+def test_ordinary_text_near_the_words_of_harm_passes(ngrams: NgramModel, text: str) -> None:
+    assert top(ngrams, text) < ngrams.manifest.thresholds.flag

@@ -1,0 +1,277 @@
+"""`sluice eval`: how good the detectors are on a labelled file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from sluice.cli.options import deciding_options
+from sluice.errors import InputError
+from sluice.policy.profile import DetectorName
+
+if TYPE_CHECKING:
+    from sluice.evaluation.mapping import Columns
+    from sluice.evaluation.report import Report
+
+__all__ = ["eval"]
+
+_EXIT_NOT_MET = 3
+_ERRORS_SHOWN = 20
+_DETECTORS = get_args(DetectorName)
+
+
+@click.command(short_help="Measure the detectors on a labelled file.")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--mapping", type=click.Path(path_type=Path), help="YAML file that says what the columns are.")
+@click.option("--text", metavar="COLUMN", help="Column of the text.  [default: text]")
+@click.option("--label", metavar="COLUMN", help="Column of the label.  [default: label]")
+@click.option(
+    "--value",
+    "values",
+    metavar="VALUE=TARGET",
+    multiple=True,
+    help="What a label stands for: a head of the model, a risk id or group, any, clean or ignore. Repeatable.",
+)
+@click.option("--clean", is_flag=True, help="There are no labels: every text is clean.")
+@click.option("--prompt", metavar="COLUMN", help="Column of what the text answers; goes before it on a stream.")
+@click.option("--span", metavar="START,END", help="Columns of where the violation begins and ends (one past).")
+@click.option("--format", "kind", type=click.Choice(["csv", "tsv", "jsonl"]), help="Default: by the file's name.")
+@click.option("--encoding", type=click.Choice(["utf-8", "gb18030"]), default="utf-8", show_default=True)
+@deciding_options
+@click.option("--detectors", default=",".join(_DETECTORS), show_default=True, help="Those to run.")
+@click.option("--streams/--no-streams", default=True, show_default=True, help="Play every text as a stream too.")
+@click.option("--delta-chars", type=click.IntRange(1, 1_000), default=5, show_default=True, help="Of a stream's delta.")
+@click.option("--random-cuts", is_flag=True, help="Deltas of 1 to twice as many characters, by chance.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the chance.")
+@click.option(
+    "--chars-per-second", type=click.FloatRange(1, 100_000), default=75.0, show_default=True, help="Speed of a stream."
+)
+@click.option("--limit", type=click.IntRange(1), help="Rows to evaluate, from the first on. Default: all.")
+@click.option(
+    "--examples", type=click.IntRange(0, 1_000), default=10, show_default=True, help="Wrongly judged texts to list."
+)
+@click.option("--show-text", is_flag=True, help="Put their text into the report, beside the hash.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Directory for report.json, .md, .html.")
+@click.option("--json", "as_json", is_flag=True, help="The report as JSON, instead of the summary for people.")
+@click.option("--min-recall", type=click.FloatRange(0, 1), help="Share of harmful texts that must be stopped.")
+@click.option("--max-fpr", type=click.FloatRange(0, 1), help="Share of clean texts that may be stopped.")
+def eval(
+    file: Path,
+    mapping: Path | None,
+    text: str | None,
+    label: str | None,
+    values: tuple[str, ...],
+    clean: bool,
+    prompt: str | None,
+    span: str | None,
+    kind: Any,
+    encoding: str,
+    profile: str,
+    policy: Path | None,
+    lexicon: Path | None,
+    model: Path | None,
+    detectors: str,
+    streams: bool,
+    delta_chars: int,
+    random_cuts: bool,
+    seed: int,
+    chars_per_second: float,
+    limit: int | None,
+    examples: int,
+    show_text: bool,
+    out: Path | None,
+    as_json: bool,
+    min_recall: float | None,
+    max_fpr: float | None,
+) -> None:
+    """Measure the detectors on FILE: CSV, TSV or JSON lines with a text and a label in each row.
+
+    Every text is judged whole, and as a stream that comes in pieces. A row that cannot be read is named on standard
+    error, the others are evaluated, and the exit code is 1. It is 3 when --min-recall or --max-fpr is not met.
+
+    SLUICE_HASH_KEY in the environment is the secret of the hashes; without it they compare only within one report.
+    """
+    from sluice.cli.progress import FileProgress
+    from sluice.evaluation.evaluator import Evaluator
+    from sluice.evaluation.mapping import Labeller
+    from sluice.evaluation.replay import Cutting
+    from sluice.evaluation.rows import LabelledFile, kind_of
+    from sluice.policy import Policy
+
+    columns = _columns(mapping, text, label, values, clean, prompt, span)
+    kind = kind or kind_of(file)
+    key = os.environ.get("SLUICE_HASH_KEY")
+    evaluator = Evaluator(
+        profile,
+        policy=Policy.load(policy) if policy else None,
+        lexicon=lexicon,
+        model=model,
+        detectors=_named(detectors),
+        hash_key=key.encode() if key else None,
+        cutting=Cutting(delta_chars, not random_cuts, seed, chars_per_second) if streams else None,
+        examples=examples,
+        show_text=show_text,
+    )
+    labeller = Labeller(columns.labels, evaluator.targets)
+    errors = _Errors()
+    with FileProgress([str(file)], "evaluating") as progress:
+        labelled = LabelledFile(
+            file,
+            columns,
+            labeller,
+            kind=kind,
+            encoding=encoding,
+            limit=limit,
+            on_error=errors.tell,
+            on_bytes=progress.advance,
+        )
+        report = evaluator.run(labelled, file.name, columns, labeller)
+    errors.close()
+    if out is not None:
+        _write(report, out)
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.encode(report))
+    else:
+        _print(report)
+    unmet = _unmet(report, min_recall, max_fpr)
+    for one in unmet:
+        click.echo(f"sluice: {one}", err=True)
+    if report.file.bad:
+        sys.exit(1)
+    if unmet:
+        sys.exit(_EXIT_NOT_MET)
+
+
+def _columns(
+    mapping: Path | None,
+    text: str | None,
+    label: str | None,
+    values: tuple[str, ...],
+    clean: bool,
+    prompt: str | None,
+    span: str | None,
+) -> Columns:
+    from sluice.evaluation.mapping import Columns, LabelColumn, load_columns, parse_values
+
+    if mapping is not None:
+        if text or label or values or clean or prompt or span:
+            raise click.UsageError(
+                "--mapping says it all; leave out --text, --label, --value, --clean, --prompt, --span"
+            )
+        return load_columns(mapping)
+    if clean and (label or values):
+        raise click.UsageError("--clean says that there are no labels; leave out --label and --value")
+    ends = None
+    if span is not None:
+        start, comma, end = (part.strip() for part in span.partition(","))
+        if not (start and comma and end):
+            raise click.UsageError("--span needs two columns: START,END")
+        ends = (start, end)
+    return Columns(
+        text=text or "text",
+        labels=() if clean else (LabelColumn(label or "label", dict(parse_values(values))),),
+        prompt=prompt,
+        span=ends,
+    )
+
+
+def _named(detectors: str) -> tuple[DetectorName, ...]:
+    names = {name.strip() for name in detectors.split(",")}
+    unknown = names - set(_DETECTORS)
+    if unknown:
+        raise InputError(f"unknown detector {sorted(unknown)[0]!r:.60}; there are {' and '.join(_DETECTORS)}")
+    return tuple(name for name in _DETECTORS if name in names)
+
+
+class _Errors:
+    """Tells the first bad rows, and counts the others."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def tell(self, message: str) -> None:
+        from sluice.cli.terminal import visible
+
+        self._count += 1
+        if self._count <= _ERRORS_SHOWN:
+            click.echo(f"sluice: {visible(message)}", err=True)
+
+    def close(self) -> None:
+        if self._count > _ERRORS_SHOWN:
+            click.echo(f"sluice: and {self._count - _ERRORS_SHOWN:,} more bad rows", err=True)
+
+
+def _write(report: Report, out: Path) -> None:
+    """The three files of a report.
+
+    Raises:
+        InputError: they cannot be written.
+    """
+    import msgspec
+
+    from sluice.evaluation.documents import to_html, to_markdown
+
+    try:
+        from sluice.evaluation.plots import plots
+    except ModuleNotFoundError:
+        click.echo(
+            "sluice: no plots in report.html: matplotlib is not installed (pip install 'sluice[eval]')", err=True
+        )
+        drawn: dict[str, str] = {}
+    else:
+        drawn = plots(report)
+    files = {
+        "report.json": msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n",
+        "report.md": to_markdown(report).encode("utf-8", "replace"),
+        "report.html": to_html(report, drawn).encode("utf-8", "replace"),
+    }
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (out / name).write_bytes(content)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written: {error.strerror}") from error
+
+
+def _print(report: Report) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from sluice.cli.terminal import console, visible
+    from sluice.evaluation.view import sections
+
+    screen = console()
+    for section in sections(report):
+        if not section.brief:
+            continue
+        screen.print(Text(f"\n{section.title}", style="bold"))
+        for note in section.notes[:1]:
+            screen.print(Text(visible(note), style="dim"))
+        for table in section.tables:
+            kept = [place for place in range(len(table.columns)) if place not in table.wide]
+            shown = Table(box=None, padding=(0, 2, 0, 0), show_header=any(table.columns))
+            for place in kept:
+                number = place >= table.left
+                shown.add_column(table.columns[place], justify="right" if number else "left", overflow="fold")
+            for row in table.rows:
+                shown.add_row(*(Text(visible(row[place]), no_wrap=place >= table.left) for place in kept))
+            screen.print(shown)
+
+
+def _unmet(report: Report, min_recall: float | None, max_fpr: float | None) -> list[str]:
+    """What was asked for and is not so. A share that cannot be told meets nothing."""
+    stop = list(report.targets[0].detectors.values())[-1].stop
+    found = []
+    if min_recall is not None and (stop.recall.share is None or stop.recall.share < min_recall):
+        found.append(
+            f"of {stop.found + stop.missed:,} harmful texts {stop.found:,} are stopped; asked for: {min_recall:g}"
+        )
+    if max_fpr is not None and (stop.fpr.share is None or stop.fpr.share > max_fpr):
+        found.append(f"of {stop.alarms + stop.passed:,} clean texts {stop.alarms:,} are stopped; allowed: {max_fpr:g}")
+    return found

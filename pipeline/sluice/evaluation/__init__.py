@@ -1,0 +1,1 @@
+"""How good detectors are on labelled texts, whole and as streams."""

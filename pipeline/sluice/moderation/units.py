@@ -1,0 +1,108 @@
+"""Units of text on their way through the classifier, and how a batch of them is skimmed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from sluice.moderation.detector import Passage
+
+__all__ = ["CONTEXT_CHARS", "Skimming", "Source", "Unit", "context_of"]
+
+CONTEXT_CHARS = 120
+"""Most characters of the text before a unit that it is judged with."""
+
+Scores = NDArray[np.float32]
+
+
+class Unit(msgspec.Struct, eq=False):
+    """A sentence, or a bounded number of characters where none ends."""
+
+    start: int
+    """Offset of its first character in the channel."""
+    number: int
+    """How many units of the channel came before it."""
+    context: str
+    """The text just before it."""
+    text: str = ""
+    """What there is of it."""
+    whole: bool = False
+    """Whether it has ended."""
+    skimmed: int = 0
+    """Characters of it that `skim` is about."""
+    running: object | None = None
+    """The skimmer's state after them."""
+    skim: Scores | None = None
+    """What the skimmer says of them, shape `(heads,)`."""
+    asked: bool = False
+    """Whether it was handed out to be judged."""
+    answer: Scores | None = None
+    """What is taken as its scores, shape `(heads,)`."""
+    failed: bool = False
+    """No scores will come."""
+    origin: object | None = None
+    """What the decisions about it say of where they come from; the detectors do not look at it."""
+
+    @property
+    def end(self) -> int:
+        """Offset one past its last character."""
+        return self.start + len(self.text)
+
+    @property
+    def passage(self) -> Passage:
+        """What there is of it, to be judged."""
+        return Passage(self.text, self.context)
+
+    def judged(self, scores: Scores | None) -> None:
+        """Take the scores of a judge; None, or anything but numbers, says that there are none."""
+        if scores is not None and np.isfinite(scores).all():
+            self.answer = scores
+        else:
+            self.failed = True
+
+
+def context_of(units: Sequence[str]) -> list[str]:
+    """Of the units before one, the last ones that are its context: whole ones, unless the last alone is too long."""
+    kept: list[str] = []
+    room = CONTEXT_CHARS
+    for text in reversed(units):
+        if len(text) > room:
+            break
+        kept.insert(0, text)
+        room -= len(text)
+    return kept or [text[-CONTEXT_CHARS:] for text in units[-1:]]
+
+
+class Source(Protocol):
+    """Where units are that may have to be skimmed."""
+
+    def unskimmed(self) -> Iterable[Unit]: ...
+
+
+class Skimming:
+    """What is to be skimmed together: of each unit what was added to it since the last time."""
+
+    def __init__(self, sources: Iterable[Source]) -> None:
+        self.units = [unit for source in sources for unit in source.unskimmed()]
+        self.states: list[object | None] = [unit.running for unit in self.units]
+        self.pieces = [unit.text[unit.skimmed :] for unit in self.units]
+        self._upto = [len(unit.text) for unit in self.units]
+
+    def take(self, start: int, scores: Scores, states: Sequence[object | None]) -> None:
+        """Take what the skimmer says of some of them, from the one at `start` on."""
+        for at, (row, state) in enumerate(zip(scores, states, strict=True), start):
+            if np.isfinite(row).all():
+                unit = self.units[at]
+                unit.skim, unit.running, unit.skimmed = row, state, self._upto[at]
+            else:
+                self.fail(at, at + 1)
+
+    def fail(self, start: int, end: int) -> None:
+        """Take it that the skimmer does not answer for some of them. One that has grown meanwhile is tried again."""
+        for at in range(start, end):
+            if self._upto[at] == len(self.units[at].text):
+                self.units[at].failed = True
