@@ -92,6 +92,12 @@ def test_no_character_folds_to_one_that_folds_on() -> None:
         assert fold_text(folded) == folded, hex(code)
 
 
+def test_what_is_taken_for_plain_folds_to_itself() -> None:
+    cursor = FoldCursor(keep=1)
+    for code in range(0x20000):
+        assert cursor.push(chr(code)) == fold_text(chr(code)), hex(code)
+
+
 def test_simplified_characters_are_those_of_opencc() -> None:
     convert = opencc.OpenCC("t2s").convert
     wrong = [c for c in map(chr, range(0x4E00, 0xA000)) if fold_text(c) != fold_text(convert(convert(c)))]

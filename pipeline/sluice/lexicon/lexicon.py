@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Generic, TypeVar
 
 import ahocorasick
 import msgspec
@@ -15,20 +14,18 @@ from sluice.errors import LexiconError
 from sluice.lexicon.bundle import read_lexicon, version_of
 from sluice.lexicon.disguise import DISGUISED_FROM_SEVERITY, SOUND_CHARS, disguises
 from sluice.lexicon.files import Content
+from sluice.lexicon.openings import Openings
 from sluice.lexicon.segment import segmenter
 from sluice.lexicon.settings import LexiconSettings
-from sluice.lexicon.sound import syllables
-from sluice.lexicon.spacing import CLAUSE_MARKS, joining, squeeze
+from sluice.lexicon.sound import HOMOPHONES, syllables
+from sluice.lexicon.spacing import CJK, CLAUSE_MARKS, joining, squeeze
 from sluice.lexicon.term import CHANNELS, MAX_TERM_CHARS, MatchChannel, Term
 from sluice.text.fold import fold_text
 
-__all__ = ["MAX_PATTERNS", "Lexicon", "Openings", "Pattern", "as_letters"]
+__all__ = ["MAX_PATTERNS", "Lexicon", "Pattern", "as_letters", "characters"]
 
 MAX_PATTERNS = 2_000_000
 """Forms in the automaton, disguises included. About 2 GB; a list that needs more has to leave channels out."""
-
-MOST_ENDS = 100_000
-"""Entries of `Lexicon.ends`; about 10 MB."""
 
 BOUNDARY_LEFT = 8
 BOUNDARY_RIGHT = 4
@@ -57,38 +54,6 @@ class Pattern(msgspec.Struct, frozen=True, gc=False):
     """For the form by sound: its syllables."""
 
 
-_Form = TypeVar("_Form", str, tuple[str, ...])
-
-
-class Openings(Generic[_Form]):
-    """Which ends of a text may be the beginning of a form that is not complete yet."""
-
-    def __init__(self, forms: Iterable[tuple[_Form, bool]]) -> None:
-        """From forms, each with whether it can only begin where a word begins."""
-        self.prefixes: dict[_Form, bool] = {}
-        """Proper prefixes of forms; the value as in the argument, False where one form may begin anywhere."""
-        for form, word in forms:
-            for length in range(1, len(form)):
-                prefix = form[:length]
-                self.prefixes[prefix] = self.prefixes.get(prefix, True) and word
-        by_pair: dict[_Form, set[int]] = {}
-        for prefix in self.prefixes:
-            if len(prefix) > 1:
-                by_pair.setdefault(prefix[-2:], set()).add(len(prefix))
-        # Asked after every delta. Nearly always the last two characters end no prefix, and one look says so.
-        self.lengths: dict[_Form, tuple[int, ...]] = {
-            pair: tuple(sorted(lengths, reverse=True)) for pair, lengths in by_pair.items()
-        }
-        """By the last two characters: lengths of the prefixes that end with them, longest first."""
-        self._ends = frozenset(pair[1] for pair in by_pair)
-
-    def says_over_mark(self, pair: str) -> bool:
-        """Whether a letter and a mark of clauses, in either order, tell alone what is open over that mark."""
-        if pair[0].isalnum():
-            return self.prefixes.get(pair[0]) is not True  # type: ignore[call-overload]
-        return pair[1].isalnum() and pair[1] not in self._ends
-
-
 class Lexicon:
     """Immutable once built, but for what scans remember in `ends`; shared by every channel of a process."""
 
@@ -110,9 +75,11 @@ class Lexicon:
         self.empty = not forms
         # pyahocorasick scans a node's children one by one, and Chinese gives the root thousands of them; as UTF-8
         # bytes there are at most 64, which is 5 to 10 times faster.
-        self.automaton = _automaton((as_letters(form), tuple(patterns)) for form, patterns in forms.items())
+        self.automaton = _automaton(forms)
+        self.find = _finder(self.automaton)
+        """The patterns of all forms in some letters, each with the offset of its last one."""
         self.openings = Openings((form, all(p.word for p in patterns)) for form, patterns in forms.items())
-        self.ends: dict[str, int] = {}
+        self.ends = {"": 0}
         """A scan's memory: by the last two characters, how many are held back where these alone decide it."""
         self.longest = max(map(len, forms), default=0)
         self.noisy = any("noise" in p.scores for patterns in forms.values() for p in patterns)
@@ -124,8 +91,15 @@ class Lexicon:
         """Beginnings of terms behind which a single mark may stand although it follows a Latin letter."""
         self.sounding = bool(by_sound)
         """Whether any term is looked for by its sound."""
-        self.sounds = _automaton((spelled, tuple(patterns)) for spelled, patterns in by_sound.items())
-        self.sound_openings = Openings((p.sounds, False) for ps in by_sound.values() for p in ps)
+        self.sounds = _automaton(by_sound)
+        """Of spellings."""
+        self.find_spelled = _finder(self.sounds)
+        homophones: dict[str, list[Pattern]] = {}
+        for pattern in (p for patterns in by_sound.values() for p in patterns):
+            homophones.setdefault(pattern.term.folded.translate(HOMOPHONES), []).append(pattern)
+        self.find_homophones = _finder(_automaton(homophones, as_letters=str))
+        """As `find`, for texts in which no Latin letter is part of a syllable."""
+        self.sound_openings = Openings((form, False) for form in homophones)
         self.spelled_prefixes = frozenset(spelled[:length] for spelled in by_sound for length in range(1, len(spelled)))
         """Beginnings of the terms' spellings."""
         self.most_syllables = max((len(p.sounds) for ps in by_sound.values() for p in ps), default=0)
@@ -156,13 +130,31 @@ def as_letters(folded: str) -> str:
     return folded if folded.isascii() else folded.encode("utf-8", "surrogatepass").decode("latin-1")
 
 
-def _automaton(rows: Iterable[tuple[str, tuple[Pattern, ...]]]) -> ahocorasick.Automaton:
+def characters(letters: str, end: int) -> int:
+    """How many characters the letters before `end` are."""
+    return len(letters[:end].encode("latin-1").decode("utf-8", "surrogatepass"))
+
+
+def _automaton(
+    forms: Mapping[str, Iterable[Pattern]], as_letters: Callable[[str], str] = as_letters
+) -> ahocorasick.Automaton:
+    """Of forms, the frequent characters first: a node's children are looked through in the order in which they came."""
+    often = [char for char, _ in Counter("".join(forms)).most_common()]
+    rank = {ord(char): chr(at) for at, char in enumerate(often)}
     automaton = ahocorasick.Automaton(ahocorasick.STORE_ANY)
-    for letters, patterns in rows:
-        automaton.add_word(letters, patterns)
-    if len(automaton):
+    for form in sorted(forms, key=lambda form: form.translate(rank)):
+        automaton.add_word(as_letters(form), tuple(forms[form]))
+    if forms:
         automaton.make_automaton()
     return automaton
+
+
+Finder = Callable[[str], Iterable[tuple[int, tuple[Pattern, ...]]]]
+
+
+def _finder(automaton: ahocorasick.Automaton) -> Finder:
+    find: Finder = automaton.iter if len(automaton) else lambda letters: ()
+    return find
 
 
 def _forms(
@@ -240,11 +232,8 @@ def _gaps_after(forms: Mapping[str, Iterable[Pattern]]) -> frozenset[str]:
         form[:at]
         for form, patterns in forms.items()
         for at in range(1, len(form))
-        if any(at in p.marks for p in patterns) or (ord(form[at - 1]) < _CJK <= ord(form[at]))
+        if any(at in p.marks for p in patterns) or (ord(form[at - 1]) < CJK <= ord(form[at]))
     )
-
-
-_CJK = 0x2E80
 
 
 def _occurrences(term: str, context: str) -> list[int]:

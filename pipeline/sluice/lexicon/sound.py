@@ -12,10 +12,27 @@ import re
 import unicodedata
 from importlib import resources
 
-__all__ = ["BREAK", "SPELLING", "is_spelled", "syllables"]
+from sluice.lexicon.spacing import is_latin
+
+__all__ = [
+    "BREAK",
+    "HOMOPHONES",
+    "LATIN",
+    "MARKS_BETWEEN_SYLLABLES",
+    "SPELLING",
+    "is_spelled",
+    "start_by_sound",
+    "syllables",
+]
 
 BREAK = "|"
 """What a character without a sound becomes; no term has it, so nothing is found across it."""
+
+LATIN = "a"
+"""What `HOMOPHONES` makes of every Latin letter."""
+
+MARKS_BETWEEN_SYLLABLES = 3
+"""At most, in one gap."""
 
 
 def _read() -> dict[str, str]:
@@ -52,6 +69,25 @@ class _Spelling(dict[int, str]):
 SPELLING = _Spelling()
 
 
+class _Homophones(dict[int, str]):
+    """For `str.translate` of folded text: each Han character as one that stands for all that sound like it, so that
+    text without Latin letters is read in a third of the letters; breaks and marks as in `SPELLING`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._one = {syllable: char for char, syllable in _READINGS.items()}
+
+    def __missing__(self, code: int) -> str:
+        sound = SPELLING[code]
+        one = LATIN if is_latin(chr(code)) else self._one.get(sound, sound)
+        if code < 0x20000:
+            self[code] = one
+        return one
+
+
+HOMOPHONES = _Homophones()
+
+
 def syllables(folded: str) -> tuple[str, ...] | None:
     """The syllables of a folded text of Han characters alone; None where one has no known reading."""
     found = [_READINGS.get(char) for char in folded]
@@ -62,3 +98,26 @@ def syllables(folded: str) -> tuple[str, ...] | None:
 def is_spelled(letters: str) -> bool:
     """Whether Latin letters are syllables, the last of which may not be complete."""
     return len(letters) <= 64 and _SPELLED.fullmatch(letters) is not None
+
+
+def start_by_sound(buffer: str, end: int, sounds: tuple[str, ...]) -> int | None:
+    """Where the syllables begin that end at `end`; None where they are cut otherwise, or are too far apart."""
+    at, marks = end, 0
+    for sound in reversed(sounds):
+        while at > 0 and not SPELLING[ord(buffer[at - 1])]:
+            at -= 1
+            marks += 1
+            if marks > MARKS_BETWEEN_SYLLABLES:
+                return None
+        marks = 0
+        if at == 0:
+            return None
+        if is_latin(buffer[at - 1]):
+            if buffer[max(at - len(sound), 0) : at].replace("v", "u") != sound:
+                return None
+            at -= len(sound)
+        elif SPELLING[ord(buffer[at - 1])] == sound:
+            at -= 1
+        else:
+            return None
+    return at

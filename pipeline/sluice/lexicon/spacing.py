@@ -10,7 +10,17 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["CLAUSE_MARKS", "joining", "last_letters", "squeeze", "start_of_opening", "start_of_spaced"]
+__all__ = [
+    "CJK",
+    "CLAUSE_MARKS",
+    "in_word",
+    "is_latin",
+    "joining",
+    "last_letters",
+    "squeeze",
+    "start_of_opening",
+    "start_of_spaced",
+]
 
 CLAUSE_MARKS = frozenset("\n,;:?!()[]{}<>\"'，。、；：？！“”‘’（）《》〈〉「」『』【】…—–")
 """Marks with which ordinary text separates words. After folding, so that most are ASCII."""
@@ -18,7 +28,9 @@ CLAUSE_MARKS = frozenset("\n,;:?!()[]{}<>\"'，。、；：？！“”‘’（
 _WIDEST = 3
 """Marks in one gap."""
 
-_CJK = 0x2E80
+CJK = 0x2E80
+"""Scripts from here on are written without spaces, so their characters end a Latin word beside them."""
+
 _REMEMBERED = 0x20000
 
 
@@ -39,6 +51,16 @@ _SQUEEZE = _Squeeze()
 def squeeze(folded: str) -> str:
     """The letters and digits of a folded text."""
     return folded if folded.isalnum() else folded.translate(_SQUEEZE)
+
+
+def in_word(char: str) -> bool:
+    """Whether a word in Latin letters or digits goes on over this character."""
+    return char.isalnum() and ord(char) < CJK
+
+
+def is_latin(char: str) -> bool:
+    """Whether it is a Latin letter; after folding there are 26."""
+    return "a" <= char <= "z"
 
 
 def joining(clause: frozenset[str]) -> re.Pattern[str]:
@@ -103,7 +125,7 @@ def start_of_opening(buffer: str, letters: int, clause: frozenset[str], gaps_aft
     if len(gaps) == letters - 1:
         return at
     word = squeeze(buffer[at:])
-    if clauses or (behind and ord(word[-1]) < _CJK and word not in gaps_after):
+    if clauses or (behind and ord(word[-1]) < CJK and word not in gaps_after):
         return None
     return at if all(_beside_han(word, gap) or word[:gap] in gaps_after for gap in gaps) else None
 
@@ -132,4 +154,4 @@ def _gaps(buffer: str, end: int, letters: int, clause: frozenset[str]) -> tuple[
 
 
 def _beside_han(word: str, gap: int) -> bool:
-    return ord(word[gap - 1]) >= _CJK or ord(word[gap]) >= _CJK
+    return ord(word[gap - 1]) >= CJK or ord(word[gap]) >= CJK

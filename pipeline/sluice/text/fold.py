@@ -113,6 +113,21 @@ class _FastTable(_FoldTable):
 _RESIZED = "\uffff"
 """Never assigned. A text that has it goes the slow way, with the same result."""
 
+_HAN = range(0x4E00, 0xA000)
+_SIGNS = (*map(chr, range(0x20, 0x7F)), *"\n、。“”‘’《》「」【】…—")
+
+
+def _not_plain() -> re.Pattern[str]:
+    """Finds a character that may fold to another: any but Han and signs that stay as they are. One search over a piece
+    costs a quarter of translating it, and nearly all text is plain.
+    """
+    folding = _SIMPLIFIED.keys() | _NUMERALS.keys()
+    plain = [*(c for c in _SIGNS if _fold_char(c) == c), *(chr(code) for code in _HAN if code not in folding)]
+    return re.compile(f"[^{re.escape(''.join(plain))}]")
+
+
+_may_fold = _not_plain().search
+
 _CROWDED = 64
 """Entries after which a cursor lets go of what is too old to be asked for."""
 
@@ -131,14 +146,14 @@ class FoldCursor:
     `keep` is how many of the last folded characters can still be asked for; `offset` is where in the channel it begins.
     """
 
-    __slots__ = ("_changed", "_folded_at", "_keep", "_original_at", "folded_length", "length", "straight")
+    __slots__ = ("_changed", "_folded_at", "_keep", "_original_at", "folded_length", "shift", "straight")
 
     def __init__(self, keep: int, offset: int = 0) -> None:
         self._keep = keep
-        self.length = offset
-        """Original characters so far."""
         self.folded_length = 0
         """Folded characters so far."""
+        self.shift = offset
+        """What the original offset is more than the folded one, from `straight` on."""
         # Runs of folded characters that follow one another in the original: run i begins at folded offset
         # _folded_at[i], which is original offset _original_at[i].
         self._folded_at = [0]
@@ -147,8 +162,16 @@ class FoldCursor:
         """Folded offset from which on every folded character comes from the next original one."""
         self._changed: list[tuple[int, str]] = []  # what was written, where it is not as folded, with its folded offset
 
+    @property
+    def length(self) -> int:
+        """Original offset of the end of the text so far."""
+        return self.folded_length + self.shift
+
     def push(self, text: str) -> str:
         """Fold the next piece of the channel."""
+        if _may_fold(text) is None:
+            self.folded_length += len(text)
+            return text
         folded = text.translate(_fast)
         if _RESIZED in folded:
             return self._push_resized(text)
@@ -156,7 +179,6 @@ class FoldCursor:
             if len(self._changed) > _CROWDED:
                 self._forget()
             self._changed.append((self.folded_length, text))
-        self.length += len(text)
         self.folded_length += len(folded)
         return folded
 
@@ -165,10 +187,8 @@ class FoldCursor:
 
         At the end of the folded text: the end of the original text.
         """
-        if folded_offset >= self.folded_length:
-            return self.length
-        if len(self._folded_at) == 1:
-            return self._original_at[0] + folded_offset - self._folded_at[0]
+        if folded_offset >= self.straight:
+            return min(folded_offset, self.folded_length) + self.shift
         run = bisect_right(self._folded_at, folded_offset) - 1
         return self._original_at[run] + folded_offset - self._folded_at[run]
 
@@ -195,7 +215,8 @@ class FoldCursor:
 
     def restore(self, state: tuple[int, int, list[int], list[int], list[tuple[int, str]]]) -> None:
         """Go on from a `state()`."""
-        self.length, self.folded_length = state[0], state[1]
+        self.folded_length = state[1]
+        self.shift = state[0] - state[1]
         self._folded_at, self._original_at = list(state[2]), list(state[3])
         self._changed = [(at, piece) for at, piece in state[4]]
         self.straight = self._folded_at[-1]
@@ -217,7 +238,8 @@ class FoldCursor:
             original += 1
         if original - self._original_at[-1] != at - self._folded_at[-1]:
             self._begin_run(at, original)  # so that the fast way need not look
-        self.length, self.folded_length = original, at
+        self.folded_length = at
+        self.shift = original - at
         return "".join(pieces)
 
     def _begin_run(self, folded: int, original: int) -> None:
