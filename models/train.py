@@ -46,7 +46,7 @@ MIX = {"harm": 0.2 / len(HEADS), "contrast": 0.2, "neutral": 0.6}
 """Shares under which a head's score is a probability: one sentence in five violates, on one head or another."""
 MIX_SAID = "one text in five violates, on one head or another; one is clean, near the subject; three are ordinary"
 
-IN_DOUBT = 0.04
+IN_DOUBT = 0.025
 """Share of ordinary sentences that the strong member is asked about."""
 CALIBRATION_TEXTS = 2_500
 """Of each source of ordinary text."""
