@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.classifier.features import lookup, ngram_hashes
@@ -64,6 +64,7 @@ def test_hidden_characters_and_case_change_nothing() -> None:
     assert np.array_equal(plain_hashes, hidden_hashes)
 
 
+@settings(deadline=None)
 @given(st.lists(text, max_size=6))
 def test_a_batch_is_its_texts_one_after_another(texts: list[str]) -> None:
     hashes, within, lengths = ngram_hashes(texts, 1, 4)
@@ -72,6 +73,7 @@ def test_a_batch_is_its_texts_one_after_another(texts: list[str]) -> None:
     assert hashes[within].tolist() == [value for one in alone for value in one[0][one[1]].tolist()]
 
 
+@settings(deadline=None)
 @given(plain, plain)
 def test_features_of_a_whole_are_those_of_its_parts_and_of_the_cut(left: str, right: str) -> None:
     def count(texts: list[str]) -> dict[int, int]:
@@ -85,6 +87,7 @@ def test_features_of_a_whole_are_those_of_its_parts_and_of_the_cut(left: str, ri
     assert 0 <= spanning <= 6
 
 
+@settings(deadline=None)
 @given(plain, plain)
 def test_what_a_piece_adds_after_its_tail_is_what_the_whole_has_more(left: str, right: str) -> None:
     def count(texts: list[str], tails: list[str] | None = None) -> Counter[int]:

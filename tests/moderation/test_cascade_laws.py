@@ -184,3 +184,26 @@ def test_the_end_of_a_prompt_is_kept_until_its_answer_is_over() -> None:
     for _ in range(2):
         committed = checkpoint(committed)
     assert table == {}, "nor longer than a stream is waited for"
+
+
+def test_an_answer_that_began_before_the_prompts_end_is_read_again_without_it() -> None:
+    d = Driver(mark_detectors(MarkCascade()))
+    d.judging = False
+    first, last = deltas_of("s", ["请", "引用。"], channel="prompt")
+    d.send(first)
+    d.now = 5.0
+    table: dict[bytes, bytes] = {}
+    plan = plan_checkpoint(d.shard, decided=0, committed=0, now=d.now, max_age=2.0)
+    table.update((name, value) for name, value in plan.writes if value is not None)
+    d.send(*deltas_of("s", ["坏。"], final=False))
+    d.send(last)
+    plan = plan_checkpoint(d.shard, decided=2, committed=plan.commit, now=d.now, max_age=2.0)
+    table.update((name, value) for name, value in plan.writes if value is not None)
+    assert plan.commit == 1, "the answer has a unit that is out"
+    fresh = Driver(d.detectors)
+    fresh.log, fresh.judging = d.log, False
+    restore(fresh.shard, table, committed=plan.commit, now=d.now)
+    assert fresh.shard.ended.next_seq("s", "prompt") == 2, "known to be complete before the answer is read again"
+    for offset in (1, 2):
+        fresh.read(offset)
+    assert [a.unit.context for a in fresh.asks] == [a.unit.context for a in d.asks] == [""]

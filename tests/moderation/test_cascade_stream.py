@@ -9,8 +9,9 @@ import pytest
 from sluice.contract import Delta, Release
 from sluice.moderation.detectors import Detectors
 from sluice.moderation.units import CONTEXT_CHARS, context_of
+from sluice.policy import Policy
 from support.drive import Driver, deltas_of
-from support.marks import MarkCascade, PlainMarks, mark_detectors
+from support.marks import POLICY, MarkCascade, PlainMarks, mark_detectors
 
 
 @pytest.fixture
@@ -122,6 +123,19 @@ def test_shown_by_delta_until_the_cheap_stage_doubts_it(driver: Driver) -> None:
     assert asked(driver) == [("s", "天气好慌，是吧。", "")]
     driver.judge()
     assert driver.watermark("s") == 9, "and what came meanwhile is shown with it"
+
+
+def test_a_channel_that_is_shown_to_its_end_lives_until_its_last_unit_is_judged() -> None:
+    policy = Policy.parse(POLICY + "  all: {extends: prompt_delta, strong_every: 1}\n", "test.yaml")
+    d = Driver(mark_detectors(MarkCascade(), policy))
+    d.judging = False
+    first, last = deltas_of("s", ["暗一句", ""], profile="all")
+    d.send(first)
+    d.send(last)
+    assert d.watermark("s") == 3 and "s" in d.shard.streams
+    orders = d.orders(d.judge())
+    assert [o.order for o in orders] == ["stop_generation", "stop_transmission", "retract"]
+    assert {o.shown for o in orders} == {3}
 
 
 def test_a_slow_unit_in_doubt_waits_for_its_end(driver: Driver) -> None:
