@@ -19,15 +19,29 @@ DISGUISED = {"harm": 0.2, "contrast": 0.08, "neutral": 0.04}
 WORDS_AT_MOST = 3
 PARTED = 0.5
 """Of the texts with several sentences: the last ones are judged, those before them are the context."""
-PRECEDED = 0.2
-"""Of the texts without a context: something ordinary stands before."""
 
 
 class Augmenter:
     """Draws a form of each text, always the same for the same seed."""
 
-    def __init__(self, ordinary: Sequence[str], seed: int, kinds: Sequence[Kind] = _WORDS) -> None:
-        self._ordinary = ordinary
+    def __init__(
+        self,
+        before: Sequence[Sequence[str]],
+        seed: int,
+        *,
+        preceded: float = 0.0,
+        kinds: Sequence[Kind] = _WORDS,
+    ) -> None:
+        """Make one.
+
+        Args:
+            before: what may stand before a text, a list for each source; every source is drawn as often as the others.
+            seed: of what is drawn.
+            preceded: share of the texts without a context that get one.
+            kinds: of disguise.
+        """
+        self._before = before
+        self._preceded = preceded
         self._kinds = kinds
         self._rng = random.Random(seed)
 
@@ -40,8 +54,8 @@ class Augmenter:
             if len(parts) > 1 and rng.random() < PARTED:
                 at = rng.randrange(1, len(parts))
                 context, text = "".join(parts[:at]), "".join(parts[at:])
-            elif rng.random() < PRECEDED:
-                context = rng.choice(self._ordinary)
+            elif rng.random() < self._preceded:
+                context = rng.choice(rng.choice(self._before))
         if rng.random() < DISGUISED[example.kind]:
             text = self.disguise(text)
         return context, text

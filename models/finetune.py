@@ -31,6 +31,8 @@ class Phase:
     rate: float
     """Learning rate at the phase's begin; it falls to `end` of it."""
     end: float = 0.1
+    preceded: float = 0.2
+    """Share of the texts that something harmless is put before."""
 
 
 _NEUTRAL = {
@@ -47,6 +49,10 @@ PHASES = (
     Phase("public", {"cold": 0.8, "swsr": 0.8, "davidson": 0.8, "openai": 0.8, **_NEUTRAL}, 6e-5, 0.5),
     Phase("mix", {OWN: 1.6, "cold": 0.45, "swsr": 0.4, "davidson": 0.5, "openai": 0.6, **_NEUTRAL}, 5e-5, 0.5),
     Phase("end", {OWN: 1.0, "cold": 0.25, "swsr": 0.2, "davidson": 0.2, "openai": 0.2, **_NEUTRAL}, 2.5e-5, 0.02),
+    # On a stream nearly every sentence has one before it, and what answers say before they go wrong is mostly safe.
+    Phase(
+        "context", {OWN: 1.0, "cold": 0.1, "swsr": 0.1, "davidson": 0.1, "openai": 0.1, **_NEUTRAL}, 2.5e-5, 0.02, 0.6
+    ),
 )
 
 NOISE = {"cold": (0.05, 0.92), "swsr": (0.05, 0.92), "davidson": (0.03, 0.93), "openai": (0.03, 0.95)}
@@ -111,8 +117,7 @@ class _Plan:
 
     def __init__(self, examples: Sequence[Example], reader: Reader, phase: Phase, seed: int) -> None:
         chosen = [example for example in examples for _ in range(times(example, phase, seed))]
-        ordinary = [e.text for e in examples if e.kind == "neutral" and 4 <= len(e.text) <= 60]
-        augmenter = Augmenter(ordinary, seed)
+        augmenter = Augmenter(_harmless(examples), seed, preceded=phase.preceded)
         forms = [augmenter.form(example) for example in chosen]
         self.rows = reader.rows([context for context, _ in forms], [text for _, text in forms])
         self._labels = np.array([label_row(example) for example in chosen], dtype=np.float32)
@@ -126,6 +131,16 @@ class _Plan:
         """Labels and a mask of those that are known, `(batch, heads)`."""
         labels = torch.from_numpy(self._labels[chosen])
         return labels.clamp(min=0), (labels >= 0).float()
+
+
+def _harmless(examples: Sequence[Example]) -> list[list[str]]:
+    """What may stand before a text, source by source."""
+    found: dict[str, list[str]] = {}
+    for example in examples:
+        own = example.source == OWN and example.kind == "contrast" and not example.context
+        if (own or example.kind == "neutral") and 4 <= len(example.text) <= 80:
+            found.setdefault(example.source, []).append(example.text)
+    return list(found.values())
 
 
 def label_row(example: Example) -> list[float]:
