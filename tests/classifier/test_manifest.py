@@ -255,7 +255,7 @@ def test_a_pickle_is_never_opened(copy_of: Copy, ngram_dir: Path) -> None:
 def test_a_vocabulary_of_another_type(copy_of: Copy, ngram_dir: Path) -> None:
     copy = copy_of(ngram_dir)
     array = io.BytesIO()
-    np.save(array, np.zeros(1 << 18, dtype=np.int64))
+    np.save(array, np.zeros(load_manifest(ngram_dir).features.slots, dtype=np.int64))
     rewrite(copy, "vocabulary.npy", array.getvalue())
     refuse(copy, "vocabulary.npy", "uint32")
 

@@ -52,7 +52,7 @@ def make_checkpoint(
         settings.pop("model_type"),
         **{
             **settings,
-            "vocab_size": len(tokenizer),
+            "vocab_size": len(tokenizer) + 8,  # a kind's own tokenizer may add special tokens when it is loaded
             "pad_token_id": tokenizer.pad_token_id,
             "bos_token_id": None,
             "eos_token_id": None,
