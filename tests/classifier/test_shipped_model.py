@@ -1,4 +1,4 @@
-"""What the shipped cascade says to plain cases. Its figures are in its card; these show that nothing is wired wrongly."""
+"""What the shipped cascade says to plain cases. Its figures are in its card; these show that it is wired rightly."""
 
 from __future__ import annotations
 
