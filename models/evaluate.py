@@ -1,6 +1,6 @@
 """Measures a model directory, with the same runtime that workers use, and prints the Markdown of its card.
 
-    python models/evaluate.py --data DIR --model models/default [--ordinary NAME=FILE ...] [--plot FILE.svg]
+    make measure-model DATA=DIR ARGS="--ordinary NAME=FILE … --plot FILE.svg"
 
 On COLD's test split; on the tenth of the own texts that training never sees, as they are and in disguise; on risky
 questions, which are no violation by themselves; and on files of ordinary text, an answer or paragraph a line, that
@@ -191,8 +191,10 @@ def disguised(model: Model, examples: Sequence[Example], plain: Scores) -> None:
     chosen = [n for n, e in enumerate(examples) if e.kind == "harm" and any("\u4e00" <= c <= "\u9fff" for c in e.text)]
     heads = np.array([column(examples[n].written_for) for n in chosen])
     print("## Up to three words in disguise\n")
-    print(f"{len(chosen)} harmful texts; the score is that of the head that a text was written for.\n")
-    print("| disguise | reach 0.5 | 0.7 | 0.9 | loss at 0.5 | heads that lose most |\n|---|---|---|---|---|---|")
+    print(
+        f"{len(chosen)} harmful texts with Chinese in them; the score is that of the head that a text was written for.\n"
+    )
+    print("| disguise | reach 0.5 | 0.7 | 0.9 | points lost at 0.5 | heads that lose most |\n|---|---|---|---|---|---|")
     before = plain[chosen, heads]
     _disguise_row(AS_WRITTEN, before, before, heads)
     for kind in KINDS:
@@ -211,9 +213,11 @@ def _disguise_row(name: str, before: Scores, after: Scores, heads: NDArray[np.in
         for number, head in enumerate(HEADS)
         if (heads == number).any()
     }
-    worst = ", ".join(f"{head} {lost[head]:.0%}" for head in sorted(lost, key=lambda h: -lost[h])[:3] if lost[head] > 0)
+    worst = ", ".join(
+        f"{head} {100 * lost[head]:.0f}" for head in sorted(lost, key=lambda h: -lost[h])[:3] if lost[head] > 0
+    )
     rates = " | ".join(f"{share(after, at):.1%}" for at in AT)
-    print(f"| {name} | {rates} | {share(before, AT[0]) - share(after, AT[0]):.1%} | {worst} |")
+    print(f"| {name} | {rates} | {100 * (share(before, AT[0]) - share(after, AT[0])):.1f} | {worst} |")
 
 
 def questions(model: Model, data: Path) -> None:
@@ -249,11 +253,12 @@ def answers(model: Model, name: str, lines: Sequence[str]) -> None:
     random.Random(7).shuffle(whole)
     results = list(Moderator(scorer=model).check_many(whole[:4_000]))
     count: Callable[[str], int] = lambda action: sum(result.action == action for result in results)  # noqa: E731
-    by = sorted(f"{f.source} {f.rule}" for r in results if r.action == "stop" for f in r.findings if f.score >= AT[2])
+    stopped = [result for result in results if result.action == "stop"]
+    by = sorted(rule for r in stopped for rule in {f"{f.source} {f.rule}" for f in r.findings if f.score >= AT[2]})
     print(
         f"{len(results)} whole answers of about {SPREAD_CHARS} characters at the default profile: "
-        f"{count('stop') / len(results):.2%} stopped, {count('flag') / len(results):.2%} flagged. Stopped by: "
-        f"{', '.join(f'{rule} ({by.count(rule)})' for rule in dict.fromkeys(by)) or 'nothing'}.\n"
+        f"{len(stopped)} stopped ({len(stopped) / len(results):.2%}), {count('flag') / len(results):.2%} flagged. What stopped "
+        f"them, several for some: {', '.join(f'{rule} ({by.count(rule)})' for rule in dict.fromkeys(by)) or 'nothing'}.\n"
     )
 
 
