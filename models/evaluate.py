@@ -191,9 +191,7 @@ def disguised(model: Model, examples: Sequence[Example], plain: Scores) -> None:
     chosen = [n for n, e in enumerate(examples) if e.kind == "harm" and any("\u4e00" <= c <= "\u9fff" for c in e.text)]
     heads = np.array([column(examples[n].written_for) for n in chosen])
     print("## Up to three words in disguise\n")
-    print(
-        f"{len(chosen)} harmful texts with Chinese in them; the score is that of the head that a text was written for.\n"
-    )
+    print(f"{len(chosen)} harmful texts with Chinese in them; scores of the head that a text was written for.\n")
     print("| disguise | reach 0.5 | 0.7 | 0.9 | points lost at 0.5 | heads that lose most |\n|---|---|---|---|---|---|")
     before = plain[chosen, heads]
     _disguise_row(AS_WRITTEN, before, before, heads)
@@ -255,10 +253,11 @@ def answers(model: Model, name: str, lines: Sequence[str]) -> None:
     count: Callable[[str], int] = lambda action: sum(result.action == action for result in results)  # noqa: E731
     stopped = [result for result in results if result.action == "stop"]
     by = sorted(rule for r in stopped for rule in {f"{f.source} {f.rule}" for f in r.findings if f.score >= AT[2]})
+    told = ", ".join(f"{rule} ({by.count(rule)})" for rule in dict.fromkeys(by)) or "nothing"
     print(
-        f"{len(results)} whole answers of about {SPREAD_CHARS} characters at the default profile: "
-        f"{len(stopped)} stopped ({len(stopped) / len(results):.2%}), {count('flag') / len(results):.2%} flagged. What stopped "
-        f"them, several for some: {', '.join(f'{rule} ({by.count(rule)})' for rule in dict.fromkeys(by)) or 'nothing'}.\n"
+        f"{len(results)} whole answers of about {SPREAD_CHARS} characters at the default profile: {len(stopped)} stopped "
+        f"({len(stopped) / len(results):.2%}), {count('flag') / len(results):.2%} flagged. What stopped them, several for "
+        f"some: {told}.\n"
     )
 
 
