@@ -254,11 +254,9 @@ def answers(model: Model, name: str, lines: Sequence[str]) -> None:
     stopped = [result for result in results if result.action == "stop"]
     by = sorted(rule for r in stopped for rule in {f"{f.source} {f.rule}" for f in r.findings if f.score >= AT[2]})
     told = ", ".join(f"{rule} ({by.count(rule)})" for rule in dict.fromkeys(by)) or "nothing"
-    print(
-        f"{len(results)} whole answers of about {SPREAD_CHARS} characters at the default profile: {len(stopped)} stopped "
-        f"({len(stopped) / len(results):.2%}), {count('flag') / len(results):.2%} flagged. What stopped them, several for "
-        f"some: {told}.\n"
-    )
+    rates = f"{len(stopped)} stopped ({len(stopped) / len(results):.2%}), {count('flag') / len(results):.2%} flagged"
+    print(f"{len(results)} whole answers of about {SPREAD_CHARS} characters at the default profile: {rates}.")
+    print(f"What stopped them, several for some: {told}.\n")
 
 
 def worst(scores: Scores, at: float) -> str:

@@ -7,7 +7,6 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from sluice.contract import BadFrameError, Decision, Limits, Topics, encode, read_frame
@@ -86,7 +85,7 @@ class Decider:
                 for step in shard.tick(now=time.monotonic(), wall=time.time()):
                     await self._write(
                         number,
-                        [*step.urgent, *shard.finish(step, np.empty((0, 1), dtype=np.float32), wall=time.time())],
+                        [*step.urgent, *shard.finish(step, wall=time.time()).decisions],
                     )
 
     async def _frame(self, number: int, record: Any) -> None:
@@ -96,9 +95,7 @@ class Decider:
             return
         shard = self._shards[number]
         step = shard.begin(read.frame, record.offset, now=time.monotonic(), wall=time.time())
-        await self._write(
-            number, [*step.urgent, *shard.finish(step, np.empty((0, 1), dtype=np.float32), wall=time.time())]
-        )
+        await self._write(number, [*step.urgent, *shard.finish(step, wall=time.time()).decisions])
 
     async def _write(self, number: int, decisions: list[Decision]) -> None:
         self.seen += decisions
