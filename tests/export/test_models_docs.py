@@ -44,7 +44,9 @@ def test_every_command_prints_what_the_page_says(tmp_path: Path, monkeypatch: py
         result = CliRunner().invoke(main, prompt.removeprefix("$ sluice ").split())
         assert result.exit_code == 0, result.output
         if "models list" in prompt:  # the shipped model has a path and a version of its own, and columns as wide
-            found, wanted = ([line for line in told(text) if "cascade" not in line] for text in (result.output, expected))
+            found, wanted = (
+                [line for line in told(text) if "cascade" not in line] for text in (result.output, expected)
+            )
             assert found == wanted and "cascade" in result.output, prompt
         else:
             assert told(result.output) == told(expected), prompt
