@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from sluice import shipped
 from sluice.classifier import Head, load_model
 from sluice.classifier.encoder import EncoderModel
 from sluice.classifier.manifest import Calibration
 from sluice.moderation.detector import Passage
+from sluice.text.fold import fold_text
 from support.models import MAX_TOKENS, write_encoder
 
 
@@ -106,3 +108,13 @@ def test_text_is_folded_first_where_the_model_was_trained_so(tmp_path: Path) -> 
     text = Passage("壞")  # the traditional form
     assert bad(plain.score([text])) == [round(sigmoid(-4), 4)]
     assert bad(folded.score([text])) == [round(sigmoid(4), 4)]
+
+
+def test_a_character_that_folds_to_a_phrase_costs_no_more_than_others() -> None:
+    encoder = load_model(shipped.model_directory() / "strong")
+    assert isinstance(encoder, EncoderModel)
+    phrase = "\ufdfa"
+    assert len(fold_text(phrase)) > 10
+    tokens = len(encoder._tokens(phrase * 100))
+    assert tokens <= 4 * 100
+    assert np.isfinite(encoder.score([Passage(phrase * 100)])).all()

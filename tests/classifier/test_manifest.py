@@ -300,3 +300,21 @@ def test_the_shipped_manifest_maps_every_head(ngram_dir: Path) -> None:
         assert bool(head.attribute) is head.risk.startswith("A.2.")
         assert manifest.training.harmful[head.name] >= 100
     assert 0.5 < manifest.thresholds.flag < manifest.thresholds.stop < 1
+
+
+@pytest.mark.parametrize("place", [".", "nowhere"])
+def test_weights_in_a_file_that_is_not_pinned(copy_of: Copy, encoder_dir: Path, place: str) -> None:
+    copy = copy_of(encoder_dir)
+    graph = onnx.load(copy / "model.onnx")
+    (copy / place).mkdir(exist_ok=True)
+    onnx.save(graph, copy / place / "graph.onnx", save_as_external_data=True, location="w.bin", size_threshold=0)
+    rewrite(copy, "model.onnx", (copy / place / "graph.onnx").read_bytes())
+    assert (copy / place / "w.bin").stat().st_size > 0
+    refuse(copy, "model.onnx")
+
+
+def test_a_manifest_that_is_no_text(copy_of: Copy, encoder_dir: Path) -> None:
+    copy = copy_of(encoder_dir)
+    path = copy / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(b'"name"', b'"na\xffme"', 1))
+    refuse(copy, "manifest.json")

@@ -29,6 +29,9 @@ __all__ = ["EncoderModel", "load_encoder"]
 _RUN_TOKENS = 4_096  # of one run, padding included; for BERT-base it takes about 200 MB
 _LENGTH_STEP = 16  # rows that differ by less share a run
 _TOKENIZER_BYTES = 64 << 20
+_MOST_FOLDED = 4
+"""Characters that folding may make of one. A few single characters fold to whole phrases of 18; a text full of them is
+read as it is, so that no stream costs the others of its batch more than its length says."""
 _PASSAGES_AT_ONCE = 256  # encoded together; it bounds the memory that tokens take
 
 Scores = NDArray[np.float32]
@@ -90,7 +93,9 @@ class EncoderModel:
 
     def _tokens(self, text: str) -> Encoding:
         if self.manifest.fold:
-            text = fold_text(text)
+            folded = fold_text(text)
+            if len(folded) <= _MOST_FOLDED * len(text):
+                text = folded
         # A lone surrogate, which JSON can bring, is no character to the tokenizer.
         return self._tokenizer.encode(text.encode("utf-8", "replace").decode(), add_special_tokens=False)
 

@@ -271,7 +271,7 @@ def read_manifest(directory: Path, pinned: str = "") -> tuple[_AnyKind, str]:
         content = read_file(directory, MANIFEST_FILE, _MANIFEST_BYTES)
     try:
         manifest = _decoder.decode(content)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"{path}: {error}") from error
     wrong = manifest.check()
     if wrong:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -48,15 +51,24 @@ def open_session(
     options.inter_op_num_threads = 1
     options.enable_mem_pattern = False  # shapes change from run to run: a plan per shape would only be kept, not used
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # a worker's cores are not ours to burn
-    outside = directory / "nowhere"  # weights in a file that is not pinned are not found
-    if WEIGHTS_FILE in sha256:
-        check_pinned(directory, WEIGHTS_FILE, sha256[WEIGHTS_FILE], _WEIGHTS_BYTES)
-        outside = directory
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(outside))
-    try:
-        session = ort.InferenceSession(content, options, providers=list(dict.fromkeys([wanted, _PROVIDERS["cpu"]])))
-    except Exception as error:  # ONNX Runtime's errors have no base class of their own
-        raise ModelError(f"{path}: ONNX Runtime does not load it: {error}") from error
+    # Weights outside the graph are looked for in a folder that holds the pinned file and nothing else.
+    with tempfile.TemporaryDirectory(prefix="sluice-weights-") as only:
+        if WEIGHTS_FILE in sha256:
+            check_pinned(directory, WEIGHTS_FILE, sha256[WEIGHTS_FILE], _WEIGHTS_BYTES)
+            _put(directory / WEIGHTS_FILE, Path(only) / WEIGHTS_FILE)
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", only)
+        try:
+            session = ort.InferenceSession(content, options, providers=list(dict.fromkeys([wanted, _PROVIDERS["cpu"]])))
+        except Exception as error:  # ONNX Runtime's errors have no base class of their own
+            raise ModelError(f"{path}: ONNX Runtime does not load it: {error}") from error
     if wanted not in session.get_providers():
         raise ModelError(f"{path}: ONNX Runtime could not start {wanted}")
     return session
+
+
+def _put(source: Path, target: Path) -> None:
+    """The file in another place; copied only where the file system cannot name it twice."""
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -11,6 +11,7 @@ import click
 from click.utils import PacifyFlushWrapper
 
 import sluice
+from sluice.cli.terminal import visible
 from sluice.errors import SluiceError
 
 __all__ = ["main"]
@@ -41,7 +42,8 @@ class _Lazy(click.Group):
         try:
             return super().invoke(context)
         except SluiceError as error:
-            click.echo(f"sluice: {error}", err=True)
+            for line in f"sluice: {error}".split("\n"):
+                click.echo(visible(line), err=True)  # it may name a file that others have named
             sys.exit(1)
         except OSError as error:
             if error.errno != errno.ENOSPC:

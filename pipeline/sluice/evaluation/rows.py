@@ -171,7 +171,7 @@ class LabelledFile:
             return None
         try:
             start, end = (int(cell) for cell in cells)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise InputError(f"the span in {' and '.join(self._columns.span)} is not two whole numbers") from None
         if not 0 <= start < end <= length:
             raise InputError(f"the span [{start}, {end}) is not inside the text of {length} characters")

@@ -137,7 +137,10 @@ def _settle(scorer: Scorer, scans: Sequence[WindowScan]) -> Iterator[tuple[int, 
     """
     if scorer.skimmer is not None:
         skimming = Skimming(scans)
-        skimming.take(0, *scorer.skimmer.skim(skimming.states, skimming.pieces))
+        scores, states = scorer.skimmer.skim(skimming.states, skimming.pieces)
+        if not len(scores) == len(states) == len(skimming.units):
+            raise UnavailableError("the model gave scores for another number of texts than it was asked about")
+        skimming.take(0, scores, states)
     asks: list[Unit] = []
     for index, scan in enumerate(scans):
         progress = scan.advance(scan.length)

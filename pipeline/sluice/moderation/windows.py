@@ -118,6 +118,8 @@ class WindowScan:
                 self._asked = self.length
             return None
         self._asked = self.length
+        if not unit.text:
+            return None  # the channel ends where a unit has ended
         unit.whole = True
         self._waiting.append(unit)
         self._fresh.append(unit)

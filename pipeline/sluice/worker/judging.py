@@ -23,6 +23,8 @@ __all__ = ["Asked", "Judging"]
 
 _BATCH = 32
 """Units in one call of the model, so that its deadline is about a model that hangs and not about a backlog."""
+_BATCH_CHARS = 4_096
+"""Characters in one call, for the same reason; what `_BATCH` units of the default profile have at most is less."""
 _WAITING = 1_024
 """Units that wait; beyond it no more are taken until there is room."""
 
@@ -129,7 +131,11 @@ class Judging:
                 continue
 
     async def _take(self, bucket: deque[Asked]) -> list[Asked]:
-        batch = [bucket.popleft() for _ in range(min(_BATCH, len(bucket)))]
+        batch = [bucket.popleft()]
+        chars = len(batch[0].ask.unit.text)
+        while bucket and len(batch) < _BATCH and chars + len(bucket[0].ask.unit.text) <= _BATCH_CHARS:
+            chars += len(bucket[0].ask.unit.text)
+            batch.append(bucket.popleft())
         async with self._changed:
             self._waiting -= len(batch)
             self._changed.notify_all()

@@ -38,10 +38,10 @@ def list_command(folders: tuple[Path, ...], as_json: bool) -> None:
 def _found(folders: tuple[Path, ...]) -> list[Path]:
     directories = []
     for folder in folders:
-        if (folder / MANIFEST_FILE).exists():
-            directories.append(folder)
-            continue
         try:
+            if (folder / MANIFEST_FILE).exists():
+                directories.append(folder)
+                continue
             inside = sorted(path for path in folder.iterdir() if (path / MANIFEST_FILE).exists())
         except OSError as error:
             raise InputError(f"{folder}: {error.strerror}") from error
