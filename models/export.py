@@ -8,7 +8,7 @@ longest window, so padding, order, batch and the cutting of a text into pieces c
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from scipy.special import expit
 
 from corpus import EPSILON, HIGH, LOW, SLOTS, Vocabulary
 from heads import HEADS
@@ -48,17 +47,6 @@ class Linear:
     bias: NDArray[np.float32]
     slope: NDArray[np.float32]
     offset: NDArray[np.float32]
-
-    def scores(self, evidence: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Calibrated scores; `evidence` is the rows of `corpus.matrix` times `weights`."""
-        scores: NDArray[np.float32] = expit((evidence + self.bias) * self.slope + self.offset)
-        return scores
-
-    def rounded(self, vocabulary: Vocabulary) -> Linear:
-        """The model with its weights as the int8 table holds them: what the exported model must compute."""
-        steps, scale = _table(self, vocabulary)
-        idf = np.where(vocabulary.idf > 0, vocabulary.idf, 1)
-        return replace(self, weights=(steps * scale / idf[:, None]).astype(np.float32))
 
 
 def write(

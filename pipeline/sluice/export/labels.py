@@ -15,7 +15,7 @@ import yaml
 
 from sluice.classifier.manifest import Head
 from sluice.errors import InputError
-from sluice.policy.nodes import Entry, Report, compose, did_you_mean, entries, line_of, plain, show
+from sluice.policy.nodes import Entry, Report, check_version, compose, did_you_mean, entries, line_of, plain, show
 from sluice.risks import RISKS, Attribute, risk
 
 __all__ = ["MAX_MAP_BYTES", "LabelMap", "Target", "map_labels", "parse_options", "read_map"]
@@ -97,8 +97,7 @@ def read_map(text: str, file: str) -> LabelMap:
         given.add(entry.key)
         match entry.key:
             case "version":
-                if plain(entry.node) != _VERSION or isinstance(plain(entry.node), bool):
-                    report.add(line_of(entry.node), entry.path, f"must be {_VERSION}, not {show(entry.node)}")
+                check_version(entry, report, _VERSION)
             case "labels":
                 for item in entries(entry.node, entry.path, report):
                     try:

@@ -12,7 +12,7 @@ import yaml
 from sluice.errors import LexiconError
 from sluice.lexicon.problem import Problem
 from sluice.lexicon.term import CHANNELS, SEVERITY_SCORES, Boundary, MatchChannel
-from sluice.policy.nodes import Entry, Report, compose, did_you_mean, entries, line_of, plain, show
+from sluice.policy.nodes import Entry, Report, check_version, compose, did_you_mean, entries, line_of, plain, show
 from sluice.risks import GROUPS, RISKS, suggest
 from sluice.text.fold import fold_text
 
@@ -105,8 +105,7 @@ def read_settings(text: str, file: str, problems: list[Problem]) -> LexiconSetti
         given.add(entry.key)
         match entry.key:
             case "version":
-                if plain(entry.node) != _VERSION or isinstance(plain(entry.node), bool):
-                    report.add(line_of(entry.node), entry.path, f"must be {_VERSION}, not {show(entry.node)}")
+                check_version(entry, report, _VERSION)
             case "name":
                 values["name"] = _text(entry, report, _MAX_NAME)
             case "noise":

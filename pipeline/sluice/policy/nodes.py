@@ -11,7 +11,19 @@ import yaml
 
 from sluice.errors import Problem
 
-__all__ = ["Entry", "Report", "clip", "compose", "did_you_mean", "entries", "join", "line_of", "plain", "show"]
+__all__ = [
+    "Entry",
+    "Report",
+    "check_version",
+    "clip",
+    "compose",
+    "did_you_mean",
+    "entries",
+    "join",
+    "line_of",
+    "plain",
+    "show",
+]
 
 MAX_DEPTH = 32
 """Levels of nesting that are read. A policy has six; the composer calls itself once for each."""
@@ -207,3 +219,9 @@ def did_you_mean(written: str, known: Iterable[str]) -> str:
         return f", did you mean {clip(close[0])}?"
     listed = ", ".join(names[:12]) if all(map(str.isprintable, names[:12])) else ", ".join(map(clip, names[:12]))
     return f"; known are {listed}{', …' if len(names) > 12 else ''}"
+
+
+def check_version(entry: Entry, report: Report, version: int) -> None:
+    """Report an entry that does not say the version of the form that is read here."""
+    if plain(entry.node) != version or isinstance(plain(entry.node), bool):
+        report.add(line_of(entry.node), entry.path, f"must be {version}, not {show(entry.node)}")
