@@ -13,7 +13,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --gener
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run kafka setup setup-run test test-train check format bench bench-lexicon bench-classifiers \
-	bench-disguises train measure-model export data-named docs wheel lock clean
+	bench-disguises train measure-model measure-transfer export data-named docs wheel lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +65,10 @@ export: $(VENV)/.made ## `sluice models export` where torch is (ARGS="CHECKPOINT
 
 measure-model: setup data-named ## the figures of the card of models/default (DATA=folder of third-party sets, ARGS="…")
 	@PYTHONPATH=pipeline:benchmarks $(BIN)/python models/evaluate.py --data "$(DATA)" --model models/default $(ARGS)
+
+measure-transfer: data-named $(VENV)/.made ## sources left out of training, SWSR in folds (DATA=…; an hour)
+	@python=$$($(TRAIN)) && PYTHONPATH=pipeline:benchmarks $$python models/transfer.py --data "$(DATA)" \
+		--work $(STATE)/transfer $(ARGS)
 
 data-named:
 	@test -n "$(DATA)" || { echo "say where the data is: make train DATA=…" >&2; exit 2; }

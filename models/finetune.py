@@ -35,7 +35,7 @@ class Phase:
     """Share of the texts that something harmless is put before."""
 
 
-_NEUTRAL = {
+ORDINARY = {
     "kdconv": 0.15,
     "niutrans": 0.1,
     "cvalues": 0.5,
@@ -44,14 +44,15 @@ _NEUTRAL = {
     "python_help": 0.25,
     "reviews": 0.1,
 }
+"""Shares of the ordinary text."""
 
 PHASES = (
-    Phase("public", {"cold": 0.8, "swsr": 0.8, "davidson": 0.8, "openai": 0.8, **_NEUTRAL}, 6e-5, 0.5),
-    Phase("mix", {OWN: 1.6, "cold": 0.45, "swsr": 0.4, "davidson": 0.5, "openai": 0.6, **_NEUTRAL}, 5e-5, 0.5),
-    Phase("end", {OWN: 1.0, "cold": 0.25, "swsr": 0.2, "davidson": 0.2, "openai": 0.2, **_NEUTRAL}, 2.5e-5, 0.02),
+    Phase("public", {"cold": 0.8, "swsr": 0.8, "davidson": 0.8, "openai": 0.8, **ORDINARY}, 6e-5, 0.5),
+    Phase("mix", {OWN: 1.6, "cold": 0.45, "swsr": 0.4, "davidson": 0.5, "openai": 0.6, **ORDINARY}, 5e-5, 0.5),
+    Phase("end", {OWN: 1.0, "cold": 0.25, "swsr": 0.2, "davidson": 0.2, "openai": 0.2, **ORDINARY}, 2.5e-5, 0.02),
     # On a stream nearly every sentence has one before it, and what answers say before they go wrong is mostly safe.
     Phase(
-        "context", {OWN: 1.0, "cold": 0.1, "swsr": 0.1, "davidson": 0.1, "openai": 0.1, **_NEUTRAL}, 2.5e-5, 0.02, 0.6
+        "context", {OWN: 1.0, "cold": 0.1, "swsr": 0.1, "davidson": 0.1, "openai": 0.1, **ORDINARY}, 2.5e-5, 0.02, 0.6
     ),
 )
 

@@ -18,6 +18,7 @@ from transformers import BertConfig, BertModel
 import export
 import finetune
 import pack
+import transfer
 from augment import Augmenter
 from data import OWN, Example, own_texts
 from distil import Lesson, distil
@@ -195,3 +196,19 @@ def test_both_members_are_written_as_they_were_trained(
     cheap = load_model(tmp_path / pack.CHEAP).score([Passage(example.text) for example in examples])
     harm = np.array([example.kind == "harm" for example in examples])
     assert cheap[harm].max(axis=1).mean() > cheap[~harm].max(axis=1).mean() + 0.2
+
+
+def test_comments_under_one_post_are_in_one_fold() -> None:
+    comments = [Example(f"第{n}条", {"gender": 0}, "swsr", f"post {n // 5}", "contrast") for n in range(2_000)]
+    folds = [transfer.fold_of(comment) for comment in comments]
+    assert all(len(set(folds[n : n + 5])) == 1 for n in range(0, 2_000, 5))
+    assert all(250 < folds.count(number) < 550 for number in range(transfer.FOLDS))
+
+
+def test_a_source_left_out_is_asked_about_head_by_head(
+    new_model: Callable[[], Encoder], tokenizer: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    transfer._report(new_model(), Reader.of(tokenizer), (OWN,), Path("unused"), TEXTS)
+    rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines()[2:] if line]
+    assert [row[1].strip() for row in rows] == list(HEADS)
+    assert all(0.3 < float(row[3]) < 0.7 for row in rows)  # it has learned nothing

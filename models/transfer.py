@@ -1,0 +1,131 @@
+"""Measures the strong member on sources that it was not trained on, and SWSR in five folds.
+
+    make measure-transfer DATA=DIR ARGS="--ordinary reviews=FILE"
+
+A figure on a split of a set that was trained on says how well the set is known, its habits of labelling included. Here
+whole sets are left out of one short training each, and the model is then asked about them. The folds of SWSR start
+from the training that never saw SWSR; comments under one post are never on both sides.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import base
+from data import OWN, Example, cold_test, davidson, load, own_texts, stable_fraction, swsr
+from encoder import Encoder, Reader, logits_of
+from finetune import ORDINARY, Phase, fine_tune
+from heads import HEADS
+from sluice.evaluation.measures import auroc, macro_f1
+
+Logits = NDArray[np.float32]
+
+SHARES = {OWN: 1.0, "cold": 0.4, "swsr": 0.5, "davidson": 0.5, "openai": 0.5, **ORDINARY}
+RATE, END = 6e-5, 0.02
+
+LEFT_OUT = (("cold",), ("swsr", "davidson"), (OWN,))
+"""Each is one training. SWSR and Davidson share no language and no head, so they are left out together."""
+
+FOLDS = 5
+FOLD = Phase("fold", {"swsr": 2.0}, 4e-5, END, preceded=0.0)
+
+
+def main() -> None:
+    """Train without each of `LEFT_OUT`, then the folds, and print every table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with the third-party sets")
+    parser.add_argument("--texts", type=Path, default=Path(__file__).parent / "texts", help="the project's own texts")
+    parser.add_argument("--work", type=Path, required=True, help="base encoder and checkpoints")
+    parser.add_argument("--ordinary", nargs="*", default=[], metavar="NAME=FILE")
+    args = parser.parse_args()
+    ordinary = {name: Path(file) for name, _, file in (entry.partition("=") for entry in args.ordinary)}
+    base.fetch(args.work / "base")
+    tokenizer = base.small_tokenizer(args.work / "base")
+    reader = Reader.of(tokenizer)
+    for left_out in LEFT_OUT:
+        examples = load(args.data, args.texts, ordinary, frozenset(left_out))
+        model = _new(args.work, tokenizer["model"]["vocab"])
+        shares = {source: share for source, share in SHARES.items() if source not in left_out}
+        folder = args.work / f"without-{'-'.join(left_out)}"
+        fine_tune(model, reader, examples, phases=[Phase("one", shares, RATE, END)], checkpoints=folder)
+        print(f"## Trained without {' and '.join(left_out)}\n")
+        _report(model, reader, left_out, args.data, args.texts)
+    fold = list(swsr(args.data))
+    begin = torch.load(args.work / "without-swsr-davidson" / "one.pt", weights_only=True)
+    print(f"## SWSR in {FOLDS} folds, head `gender`, threshold 0.5\n")
+    print("| fold | comments | accuracy | macro-F1 | AUROC |\n|---|---|---|---|---|")
+    rows = []
+    for number in range(FOLDS):
+        model = _new(args.work, tokenizer["model"]["vocab"])
+        model.load_state_dict(begin)
+        seen = [example for example in fold if fold_of(example) != number]
+        fine_tune(model, reader, seen, phases=[FOLD], checkpoints=args.work / f"fold-{number}")
+        apart = [example for example in fold if fold_of(example) == number]
+        logits, labels = _asked(model, reader, apart, "gender")
+        found = (logits >= 0).astype(np.int64)
+        rows.append([(found == labels).mean(), macro_f1(found, labels), auroc(logits, labels)])
+        print(f"| {number + 1} | {len(apart)} " + "".join(f"| {value:.3f} " for value in rows[-1]) + "|", flush=True)
+    mean, spread = np.mean(rows, axis=0), np.std(rows, axis=0, ddof=1)
+    print(
+        "| mean ± deviation | | " + " | ".join(f"{m:.3f} ± {s:.3f}" for m, s in zip(mean, spread, strict=True)) + " |"
+    )
+
+
+def fold_of(example: Example) -> int:
+    """The fold that a comment is tested in, the same for all comments under one post."""
+    return int(stable_fraction(f"fold {example.group}") * FOLDS)
+
+
+def _new(work: Path, vocabulary: dict[str, int]) -> Encoder:
+    torch.manual_seed(1)
+    return Encoder(base.load_encoder(work / "base", vocabulary), len(HEADS))
+
+
+def _report(model: Encoder, reader: Reader, left_out: Sequence[str], data: Path, texts: Path) -> None:
+    """AUROC of the heads that the sources left out label."""
+    print("| source left out | head | harmful / clean | AUROC |\n|---|---|---|---|")
+    for source in left_out:
+        for head, examples in _tests(source, data, texts):
+            logits, labels = _asked(model, reader, examples, head)
+            print(f"| {source} | {head} | {labels.sum()} / {(1 - labels).sum()} | {auroc(logits, labels):.3f} |")
+    print(flush=True)
+
+
+def _tests(source: str, data: Path, texts: Path) -> list[tuple[str, list[Example]]]:
+    """Which texts of a source a head is tested on."""
+    if source == "swsr":
+        return [("gender", list(swsr(data)))]
+    if source == "davidson":
+        return [("abuse", list(davidson(data)))]
+    if source == OWN:
+        apart = own_texts(texts, "test")
+        return [(head, [example for example in apart if example.written_for == head]) for head in HEADS]
+    rows = cold_test(data)
+    tests = [("abuse", [_cold(row, "abuse", int(row["label"])) for row in rows])]
+    # An attack on a group, of the topic that a head is for, against what is clean under the same topic.
+    for topic, head in (("race", "ethnic"), ("region", "region"), ("gender", "gender")):
+        here = [row for row in rows if row["topic"] == topic and row["fine-grained-label"] != "1"]
+        tests.append((head, [_cold(row, head, int(row["fine-grained-label"] == "2")) for row in here]))
+    return tests
+
+
+def _cold(row: dict[str, str], head: str, label: int) -> Example:
+    return Example(row["TEXT"], {head: label}, "cold", row["TEXT"], "harm" if label else "contrast")
+
+
+def _asked(
+    model: Encoder, reader: Reader, examples: Sequence[Example], head: str
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    rows = reader.rows([example.context for example in examples], [example.text for example in examples])
+    logits = logits_of(model, rows)[:, list(HEADS).index(head)]
+    return logits.astype(np.float64), np.array([example.labels[head] for example in examples])
+
+
+if __name__ == "__main__":
+    main()
