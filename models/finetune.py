@@ -48,8 +48,8 @@ ORDINARY = {
 
 PHASES = (
     Phase("public", {"cold": 0.8, "swsr": 0.8, "davidson": 0.8, "openai": 0.8, **ORDINARY}, 6e-5, 0.5),
-    Phase("mix", {OWN: 1.6, "cold": 0.45, "swsr": 0.4, "davidson": 0.5, "openai": 0.6, **ORDINARY}, 5e-5, 0.5),
-    Phase("end", {OWN: 1.0, "cold": 0.25, "swsr": 0.2, "davidson": 0.2, "openai": 0.2, **ORDINARY}, 2.5e-5, 0.02),
+    Phase("mix", {OWN: 1.5, "cold": 0.3, "swsr": 0.4, "davidson": 0.5, "openai": 0.6, **ORDINARY}, 5e-5, 0.5),
+    Phase("end", {OWN: 1.0, "cold": 0.2, "swsr": 0.2, "davidson": 0.2, "openai": 0.2, **ORDINARY}, 2.5e-5, 0.02),
     # On a stream nearly every sentence has one before it, and what answers say before they go wrong is mostly safe.
     Phase(
         "context", {OWN: 1.0, "cold": 0.1, "swsr": 0.1, "davidson": 0.1, "openai": 0.1, **ORDINARY}, 2.5e-5, 0.02, 0.6
