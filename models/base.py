@@ -55,6 +55,7 @@ def fetch(folder: Path) -> None:
     if all((folder / name).is_file() for name in SHA256):
         return
     folder.mkdir(parents=True, exist_ok=True)
+    folder = folder.resolve()  # Maven takes a relative path from where the POM lies
     pom = Path(__file__).parent / "base" / "pom.xml"
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         command = ["mvn", "-B", "-q", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={scratch}"]
