@@ -13,20 +13,19 @@ from typing import Literal
 
 from sluice.demo.scripts import load_scripts
 from sluice.moderation.detector import Passage
+from sluice.moderation.units import context_of
 from sluice.policy.profile import Profile
 from sluice.text.units import UnitCutter
 
 # How training splits the texts is said in one place.
 sys.path.append(str(Path(__file__).resolve().parents[1] / "models"))
-from data import own_texts
+from data import Example, own_texts
 
 __all__ = ["KINDS", "Frame", "Kind", "Mix", "Pools", "own_pools", "sentences"]
 
 Kind = Literal["ordinary", "near miss", "harmful"]
 KINDS: tuple[Kind, ...] = ("ordinary", "near miss", "harmful")
 
-_CONTEXT_CHARS = 120
-"""Of the text before a sentence workers give at most so many to the strong member."""
 _SHORTEST, _LONGEST = 3, 7
 """Characters of a delta: one to a few tokens."""
 _MARKS = 4
@@ -46,7 +45,8 @@ def sentences(text: str) -> list[str]:
 def own_pools(folder: Path) -> Pools:
     """Sentences of the project's own texts that training keeps apart, and of the demo's clean answers.
 
-    Ordinary are those of neutral texts and of the demo; the others were written for a head, to violate or nearly.
+    Ordinary are those of texts marked as neutral or written for no head, and of the demo; the others were written for
+    a head, to violate or nearly.
 
     Raises:
         SystemExit: there are none of a kind.
@@ -57,10 +57,14 @@ def own_pools(folder: Path) -> Pools:
         with path.open(encoding="utf-8", newline="") as file:
             rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
             neutral |= {row["text"] for row in rows if row["directness"] == "neutral"}
+
+    def ordinary(example: Example) -> bool:
+        return example.text in neutral or (example.kind == "contrast" and not example.written_for)
+
     answers = [text for script in load_scripts() if script.expect is None for _, text in script.channels]
     texts: dict[Kind, list[str]] = {
-        "ordinary": [*(example.text for example in apart if example.text in neutral), *answers],
-        "near miss": [example.text for example in apart if example.kind == "contrast" and example.text not in neutral],
+        "ordinary": [*(example.text for example in apart if ordinary(example)), *answers],
+        "near miss": [example.text for example in apart if example.kind == "contrast" and not ordinary(example)],
         "harmful": [example.text for example in apart if example.kind == "harm"],
     }
     pools: Pools = {kind: [sentence for text in texts[kind] for sentence in sentences(text)] for kind in KINDS}
@@ -107,7 +111,9 @@ class Mix:
         texts = [rng.choice(pools[kind]) for kind in kinds]
         self._streams = [texts[at : at + sentences] for at in range(0, count, sentences)]
         self.passages = tuple(
-            Passage(text, _context(stream[:at])) for stream in self._streams for at, text in enumerate(stream)
+            Passage(text, "".join(context_of(stream[:at])))
+            for stream in self._streams
+            for at, text in enumerate(stream)
         )
         """Of each sentence."""
         self.characters = sum(map(len, texts))
@@ -178,13 +184,3 @@ def _frame(deltas: Sequence[_Delta]) -> Frame:
         tuple(text for _, text, _ in pieces),
         tuple(place for place, (_, _, ends) in enumerate(pieces) if ends),
     )
-
-
-def _context(before: Sequence[str]) -> str:
-    """The last of the sentences before that fit."""
-    context = ""
-    for sentence in reversed(before):
-        if len(sentence) + len(context) > _CONTEXT_CHARS:
-            break
-        context = sentence + context
-    return context

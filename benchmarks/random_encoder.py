@@ -21,8 +21,6 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from onnxruntime.quantization import QuantType, quantize_dynamic
-from onnxruntime.quantization.shape_inference import quant_pre_process
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from sluice.classifier.files import digest_of
@@ -36,6 +34,7 @@ from sluice.classifier.manifest import (
     Thresholds,
     TokenSpec,
 )
+from sluice.export.graph import quantise as made_int8
 
 __all__ = ["BERT_BASE", "STRONG", "Shape", "encoder_graph", "made_tokenizer", "quantise", "write_encoder"]
 
@@ -167,10 +166,9 @@ def _gelu(graph: _Graph, value: str) -> str:
 def quantise(graph: onnx.ModelProto) -> onnx.ModelProto:
     """A copy as exported models are made int8: the weights beforehand, the activations while it runs."""
     with tempfile.TemporaryDirectory() as folder:
-        source, prepared, target = (Path(folder) / f"{name}.onnx" for name in ("source", "prepared", "target"))
+        source, target = (Path(folder) / f"{name}.onnx" for name in ("source", "target"))
         onnx.save(graph, source)
-        quant_pre_process(source, prepared, skip_optimization=True, skip_symbolic_shape=True)
-        quantize_dynamic(prepared, target, weight_type=QuantType.QInt8, per_channel=True)
+        made_int8(source, target)
         return onnx.load(target)
 
 

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 
 import classifiers as bench
 from contenders import BERT_FP32, BERT_INT8, CASCADE, CHEAP, STRONG_MEMBER
-from mix import KINDS, Mix, Pools, own_pools, sentences
+from mix import KINDS, Mix, Pools, own_pools, own_texts, sentences
 from random_encoder import Shape, encoder_graph, made_tokenizer, quantise, write_encoder
 from sluice import shipped
 from sluice.classifier import Head, load_model
@@ -171,6 +171,9 @@ def test_the_projects_own_texts_have_all_kinds() -> None:
     assert list(pools) == list(KINDS) and all(len(pool) > 50 for pool in pools.values())
     assert "红烧肉想要软糯不腻，关键在火候和耐心。" in pools["ordinary"]
     assert not set(pools["ordinary"]) & set(pools["harmful"])
+    for_no_head = [text for one in own_texts(OWN, "test") if not one.written_for for text in sentences(one.text)]
+    assert len(for_no_head) > 50 and set(for_no_head) <= set(pools["ordinary"])
+    assert not set(for_no_head) & set(pools["near miss"])
 
 
 def run(

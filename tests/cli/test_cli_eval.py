@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sluice.cli.main import main
+from sluice.evaluation.evaluator import Evaluator
 
 LEXICON = {"gambling": "大赌场网址\tA.1.h\t3\n", "gender": "女司机都\tA.2.e\t2\n"}
 POLICY = "version: 1\nprofiles:\n  lexicon: {extends: default, detectors: [lexicon]}\n"
@@ -125,3 +127,66 @@ def test_text_is_shown_only_where_asked(options: list[str], tmp_path: Path) -> N
     hidden = sluice_eval(tmp_path / "in.csv", *options, "--json").stdout
     shown = sluice_eval(tmp_path / "in.csv", *options, "--json", "--show-text").stdout
     assert "没有说什么" not in hidden and "没有说什么" in shown
+
+
+def test_a_file_name_that_is_no_utf8_and_text_that_is_none(options: list[str], tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\x1b[31m\n\x9b.jsonl"))
+    rows = [{"body": "好\ud800\x9b大赌场网址", "kind": 0}, {"body": "\udfff", "kind": "1"}, {"body": "好", "kind": "?"}]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    result = sluice_eval(path, *options, "--out", tmp_path / "out", "--show-text", "--json")
+    assert result.exit_code == 1, result.stderr  # the third row
+    assert "Traceback" not in result.stderr and result.stderr.count("\n") == 1
+    name = "\ufffd␛[31m␊\ufffd.jsonl"
+    report = json.loads(result.stdout)
+    assert report["file"]["name"] == name and report["targets"][0]["alarms"][0]["text"] == "好\ufffd\x9b大赌场网址"
+    shown = sluice_eval(path, *options, "--show-text").output
+    files = [(tmp_path / "out" / f"report.{kind}").read_text() for kind in ("json", "md", "html")]
+    for form in (result.output, shown, *files):
+        assert not any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in form.replace("\n", ""))
+    for form in (shown, files[2]):
+        assert name in form
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("--min-recall", "nan"),
+        ("--min-recall", "-0.1"),
+        ("--max-fpr", "nan"),
+        ("--max-fpr", "1.5"),
+        ("--max-fpr", "inf"),
+        ("--chars-per-second", "nan"),
+        ("--chars-per-second", "inf"),
+        ("--seed", "-1"),
+        ("--seed", "99999999999999999999"),
+        ("--limit", "99999999999999999999"),
+        ("--examples", "-1"),
+        ("--delta-chars", "nan"),
+    ],
+)
+def test_numbers_that_are_none_are_refused(options: list[str], tmp_path: Path, asked: tuple[str, str]) -> None:
+    result = sluice_eval(tmp_path / "in.csv", *options, *asked)
+    assert result.exit_code == 2 and asked[0] in result.stderr and "Traceback" not in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("in_the_way", ["out", "out/report.md/x"])
+def test_where_the_report_cannot_go_is_found_before_the_run(
+    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_the_way: str
+) -> None:
+    monkeypatch.setattr(Evaluator, "run", lambda *_: pytest.fail("it has begun"))
+    (tmp_path / in_the_way).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / in_the_way).write_text("")
+    out = tmp_path / "out" / ("new" if in_the_way == "out" else "")
+    result = sluice_eval(tmp_path / "in.csv", *options, "--out", out)
+    assert result.exit_code == 1 and "cannot be written" in result.stderr, result.output
+
+
+def test_the_directory_of_the_report_is_made_with_its_parents(options: list[str], tmp_path: Path) -> None:
+    assert sluice_eval(tmp_path / "in.csv", *options, "--out", tmp_path / "a" / "b").exit_code == 0
+    assert len(list((tmp_path / "a" / "b").iterdir())) == 3
+
+
+def test_it_is_a_command_of_models_too(options: list[str], tmp_path: Path) -> None:
+    arguments = [str(tmp_path / "in.csv"), *options, "--no-streams"]
+    assert CliRunner().invoke(main, ["models", "eval", *arguments]).output == sluice_eval(*arguments).output

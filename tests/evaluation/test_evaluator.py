@@ -21,6 +21,7 @@ from sluice.evaluation.report import Report
 from sluice.evaluation.rows import LabelledFile
 from sluice.evaluation.view import sections
 from sluice.moderation.moderator import Moderator
+from sluice.text.visible import visible
 from support.marks import MarkScorer, mark_detectors
 
 WORLD = mark_detectors()
@@ -182,6 +183,33 @@ def test_a_text_cannot_become_markup(tmp_path: Path) -> None:
     assert "<script" not in markdown and "[x](" not in markdown and "\x1b" not in markdown
     lines = [line for line in markdown.splitlines() if "script" in line]
     assert [len(re.findall(r"(?<!\\)\|", line)) for line in lines] == [7, 7]  # for any harm, and for `bad`
+
+
+def test_no_name_gets_out_of_its_line(report: Report) -> None:
+    evil = "\x1b[2J\n# x\x9b|y\u202e<b>"
+    first, *rest = report.targets
+    named = [msgspec.structs.replace(target, name=f"{target.name}{evil}", risk="") for target in rest]
+    file = msgspec.structs.replace(report.file, name=visible(evil))
+    for form in every_form(msgspec.structs.replace(report, targets=[first, *named], file=file))[1:]:
+        assert not any(c in form for c in "\x1b\x9b\u202e") and "\n# x" not in form and "<b>[" not in form
+    for section in sections(msgspec.structs.replace(report, targets=[first, *named])):
+        cells = [cell for table in section.tables for row in (table.columns, *table.rows) for cell in row]
+        assert all(map(str.isprintable, (section.title, *section.notes, *cells)))
+
+
+def test_the_documents_have_calibration_and_headings(report: Report) -> None:
+    markdown, page = to_markdown(report), to_html(report, {})
+    assert markdown.count("#### Calibration of the classifier") == page.count("<h3>Calibration of the classifier") == 2
+    for title in ("Worst examples: harmful, missed", "Worst examples: clean, acted on"):
+        assert f"#### {title}\n" in markdown and f"<h3>{title}</h3>" in page
+    (bad,) = (section for section in sections(report) if section.key == "target-bad")
+    (bins,) = (table.rows for table in bad.tables if table.title.startswith("Calibration"))
+    assert len(bins) == 10 and bins[0] == ["0.0–0.1", "4", "0.010", "0.250"]
+
+
+def test_the_release_unit_is_named_only_where_it_counts(tmp_path: Path, report: Report) -> None:
+    assert "release unit sentence" in to_markdown(report)
+    assert "release unit" not in to_markdown(evaluate(tmp_path, detectors=("lexicon",), cutting=Cutting()))
 
 
 class Page(HTMLParser):

@@ -125,12 +125,33 @@ def test_a_line_beyond_all_measure_is_skipped(tmp_path: Path) -> None:
 def test_files_that_cannot_be_read_at_all(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a\.csv:1: no column 'label'; the first line has 'text', 'kind'"):
         Reading(written(tmp_path / "a.csv", "text,kind\nx,bad\n"))
+    with pytest.raises(InputError, match=r"a\.csv:1: the column 'text' is there twice"):
+        Reading(written(tmp_path / "a.csv", "text,label,text\nx,bad,y\n"))
+    with pytest.raises(InputError, match=r"a\.tsv:1: 1003 columns, the limit is 1000"):
+        Reading(written(tmp_path / "a.tsv", "text\tlabel" + "\t" * 1001 + "\n"))
     with pytest.raises(InputError, match="UTF-16"):
         Reading(written(tmp_path / "b.csv", "text,label\n".encode("utf-16")))
     with pytest.raises(InputError, match="No such file"):
         Reading(tmp_path / "none.csv")
     with pytest.raises(InputError, match="--format"):
         kind_of(Path("a.xlsx"))
+
+
+def test_columns_without_a_name_may_be_several(tmp_path: Path) -> None:
+    assert Reading(written(tmp_path / "a.csv", "text,label,,\nx,bad,,\n")).texts == ["x"]
+
+
+def test_a_row_of_fields_without_end_is_not_kept_in_memory(tmp_path: Path) -> None:
+    endless = '"' + '\n","' * 1_000_000 + '"'
+    got = Reading(written(tmp_path / "a.csv", f"text,label\n{endless}\n".encode()))
+    assert "a.csv:2: more than 2531072 bytes in one row" in got.errors[0] and got.texts == []
+    many = Reading(written(tmp_path / "b.csv", "text,label\n" + "," * 300_000 + "x\nok,bad\n"))
+    assert many.texts == ["ok"] and "b.csv:2: 300001 fields, the first line has 2" in many.errors[0]
+
+
+def test_a_key_that_is_there_twice(tmp_path: Path) -> None:
+    got = Reading(written(tmp_path / "a.jsonl", '{"text": "a", "text": "b", "label": "bad"}\n'))
+    assert got.texts == [] and "a.jsonl:1: the key 'text' is there twice" in got.errors[0]
 
 
 def test_a_limit_reads_fewer_rows_and_hashes_the_whole_file(tmp_path: Path) -> None:

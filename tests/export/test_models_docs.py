@@ -76,3 +76,15 @@ def test_the_figures_and_kinds_are_those_of_the_code() -> None:
     assert f"more than {MAX_INT8_DRIFT}, or scores by more than {MAX_INT8_MEAN_DRIFT} in the mean" in TEXT
     listed = TEXT.partition("are exported, each tried")[2].partition(".\n")[0]
     assert set(re.findall(r"`([\w-]+)`", listed)) == set(KINDS)
+
+
+def test_every_file_that_training_reads_is_in_the_table() -> None:
+    reader = (PAGE.parents[1] / "models" / "data.py").read_text(encoding="utf-8")
+    found = re.findall(r'data / "(\w+)" / f?"([^"]+)"', reader)
+    assert len(found) >= 9
+    for folder, file in found:
+        (row,) = (
+            line for line in TEXT.split("make measure-model")[0].splitlines() if line.startswith(f"| `{folder}` |")
+        )
+        names = re.findall(r"`([^` ]+\.[^` ]+)`", row)
+        assert any(re.fullmatch(re.sub(r"{\w+}", r"\\w+", file), name) for name in names), (folder, file)

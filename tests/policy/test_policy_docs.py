@@ -10,6 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from sluice.cli.policy import policy as command
+from sluice.lexicon.settings import CONFIDENCE
+from sluice.lexicon.term import SEVERITY_SCORES
 from sluice.policy import GapRule, Policy, Profile, RiskRule
 
 PAGE = Path(__file__).parents[2] / "docs" / "policy.md"
@@ -70,3 +72,10 @@ def test_the_tables_have_every_key_with_its_default() -> None:
     assert "| `on_failure` | `closed` |" in TEXT
     assert "| `on_failure` | the profile's |" in TEXT
     assert Profile(name="x").on_failure == "closed"
+
+
+def test_a_terms_score_is_what_the_page_says() -> None:
+    (said,) = re.findall(r"A lexicon term's is (.*?) unless", TEXT.replace("\n", " "))
+    by_severity, _, by_channel = said.partition("times")
+    assert [float(number) for number in re.findall(r"\d\.\d+", by_severity)] == [SEVERITY_SCORES[n] for n in (3, 2, 1)]
+    assert {float(number) for number in re.findall(r"\d\.\d+", by_channel)} == set(CONFIDENCE.values())

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sluice.cli.options import Number
+
 if TYPE_CHECKING:
     from sluice.contract.controls import WorkerStatus
     from sluice.contract.topics import Topics
@@ -36,7 +38,7 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
 @_options
 @click.option(
     "--wait",
-    type=click.FloatRange(0, 3600),
+    type=Number(0, 3600),
     default=60.0,
     show_default=True,
     help="Seconds to wait for every running worker; 0: do not wait.",

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from sluice.cli.options import Number
+
 __all__ = ["demo"]
 
 _INTERRUPTED = 130
@@ -24,7 +26,7 @@ _INTERRUPTED = 130
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(1, 3600),
+    type=Number(1, 3600),
     default=45.0,
     show_default=True,
     help="After this, no further answer begins.",

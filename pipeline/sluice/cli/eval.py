@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from sluice.cli.options import deciding_options
+from sluice.cli.options import Number, deciding_options
 from sluice.errors import InputError
 from sluice.policy.profile import DetectorName
+from sluice.text.visible import escape_json, visible
 
 if TYPE_CHECKING:
     from sluice.evaluation.mapping import Columns
@@ -22,6 +26,9 @@ __all__ = ["eval"]
 _EXIT_NOT_MET = 3
 _ERRORS_SHOWN = 20
 _DETECTORS = get_args(DetectorName)
+_FILES = ("report.json", "report.md", "report.html")
+_MOST = 2**53 - 1
+"""The largest whole number that every reader of JSON takes as it is."""
 
 
 @click.command(short_help="Measure the detectors on a labelled file.")
@@ -46,19 +53,17 @@ _DETECTORS = get_args(DetectorName)
 @click.option("--streams/--no-streams", default=True, show_default=True, help="Play every text as a stream too.")
 @click.option("--delta-chars", type=click.IntRange(1, 1_000), default=5, show_default=True, help="Of a stream's delta.")
 @click.option("--random-cuts", is_flag=True, help="Deltas of 1 to twice as many characters, by chance.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Of the chance.")
-@click.option(
-    "--chars-per-second", type=click.FloatRange(1, 100_000), default=75.0, show_default=True, help="Speed of a stream."
-)
-@click.option("--limit", type=click.IntRange(1), help="Rows to evaluate, from the first on. Default: all.")
+@click.option("--seed", type=click.IntRange(0, _MOST), default=1, show_default=True, help="Of the chance.")
+@click.option("--chars-per-second", type=Number(1, 100_000), default=75.0, show_default=True, help="Speed of a stream.")
+@click.option("--limit", type=click.IntRange(1, _MOST), help="Rows to evaluate, from the first on. Default: all.")
 @click.option(
     "--examples", type=click.IntRange(0, 1_000), default=10, show_default=True, help="Wrongly judged texts to list."
 )
 @click.option("--show-text", is_flag=True, help="Put their text into the report, beside the hash.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Directory for report.json, .md, .html.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON, instead of the summary for people.")
-@click.option("--min-recall", type=click.FloatRange(0, 1), help="Share of harmful texts that must be stopped.")
-@click.option("--max-fpr", type=click.FloatRange(0, 1), help="Share of clean texts that may be stopped.")
+@click.option("--min-recall", type=Number(0, 1), help="Share of harmful texts that must be stopped.")
+@click.option("--max-fpr", type=Number(0, 1), help="Share of clean texts that may be stopped.")
 def eval(
     file: Path,
     mapping: Path | None,
@@ -118,6 +123,8 @@ def eval(
     )
     labeller = Labeller(columns.labels, evaluator.targets)
     errors = _Errors()
+    if out is not None:
+        _check_out(out)
     with FileProgress([str(file)], "evaluating") as progress:
         labelled = LabelledFile(
             file,
@@ -134,11 +141,12 @@ def eval(
     if out is not None:
         _write(report, out)
     if as_json:
-        import msgspec
-
-        click.echo(msgspec.json.encode(report))
+        click.echo(_as_json(report, 0))
     else:
-        _print(report)
+        from sluice.cli.summary import print_summary
+        from sluice.cli.terminal import console
+
+        print_summary(report, console())
     unmet = _unmet(report, min_recall, max_fpr)
     for one in unmet:
         click.echo(f"sluice: {one}", err=True)
@@ -196,8 +204,6 @@ class _Errors:
         self._count = 0
 
     def tell(self, message: str) -> None:
-        from sluice.cli.terminal import visible
-
         self._count += 1
         if self._count <= _ERRORS_SHOWN:
             click.echo(f"sluice: {visible(message)}", err=True)
@@ -213,8 +219,6 @@ def _write(report: Report, out: Path) -> None:
     Raises:
         InputError: they cannot be written.
     """
-    import msgspec
-
     from sluice.evaluation.documents import to_html, to_markdown
 
     try:
@@ -226,42 +230,41 @@ def _write(report: Report, out: Path) -> None:
         drawn: dict[str, str] = {}
     else:
         drawn = plots(report)
-    files = {
-        "report.json": msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n",
-        "report.md": to_markdown(report).encode("utf-8", "replace"),
-        "report.html": to_html(report, drawn).encode("utf-8", "replace"),
-    }
-    try:
+    contents = (f"{_as_json(report, 1)}\n", to_markdown(report), to_html(report, drawn))
+    with _told(out):
+        for name, content in zip(_FILES, contents, strict=True):
+            (out / name).write_text(content, encoding="utf-8", newline="\n")
+
+
+def _check_out(out: Path) -> None:
+    """Make the directory, and see that the three files can be written: better before the run than behind it.
+
+    Raises:
+        InputError: they cannot.
+    """
+    with _told(out):
         out.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            (out / name).write_bytes(content)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    for path in (out / name for name in _FILES):
+        with _told(path):
+            if path.exists():
+                path.open("r+b").close()
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise InputError(f"{out}: cannot be written: {error.strerror}") from error
+        raise InputError(f"{visible(str(path))}: cannot be written: {error.strerror}") from error
 
 
-def _print(report: Report) -> None:
-    from rich.table import Table
-    from rich.text import Text
+def _as_json(report: Report, indent: int) -> str:
+    import msgspec
 
-    from sluice.cli.terminal import console, visible
-    from sluice.evaluation.view import sections
-
-    screen = console()
-    for section in sections(report):
-        if not section.brief:
-            continue
-        screen.print(Text(f"\n{section.title}", style="bold"))
-        for note in section.notes[:1]:
-            screen.print(Text(visible(note), style="dim"))
-        for table in section.tables:
-            kept = [place for place in range(len(table.columns)) if place not in table.wide]
-            shown = Table(box=None, padding=(0, 2, 0, 0), show_header=any(table.columns))
-            for place in kept:
-                number = place >= table.left
-                shown.add_column(table.columns[place], justify="right" if number else "left", overflow="fold")
-            for row in table.rows:
-                shown.add_row(*(Text(visible(row[place]), no_wrap=place >= table.left) for place in kept))
-            screen.print(shown)
+    data = msgspec.json.encode(report)
+    return escape_json((msgspec.json.format(data, indent=indent) if indent else data).decode())
 
 
 def _unmet(report: Report, min_recall: float | None, max_fpr: float | None) -> list[str]:

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
-__all__ = ["deciding_options"]
+__all__ = ["Number", "deciding_options"]
+
+
+class Number(click.FloatRange):
+    """A number within bounds. `nan`, which is within any for click, is none."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r:.20} is not a number.", param, ctx)
+        return number
+
 
 _DECIDING = [
     click.option("--profile", default="default", show_default=True, help="Profile of the policy."),

@@ -9,25 +9,17 @@ from typing import Any
 import click
 from rich.console import Console
 
+from sluice.text.visible import escape_json, visible
+
 __all__ = ["WIDTH", "console", "print_json", "visible"]
 
 WIDTH = 100
 """Columns where there is no terminal to ask, as in a pipe or a CI log."""
 
 
-def visible(text: str) -> str:
-    """On one line, with control characters as symbols, one for one."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else chr(0x2400 + ord(c)) if ord(c) < 0x20 else "\ufffd" for c in text)
-
-
 def print_json(value: Any) -> None:
     """One object on one line of standard output; what does not print is escaped, and so stays what it was."""
-    text = json.dumps(value, ensure_ascii=False)
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
-    click.echo(text)
+    click.echo(escape_json(json.dumps(value, ensure_ascii=False)))
 
 
 def console() -> Console:

@@ -18,6 +18,7 @@ body { font: 15px/1.5 system-ui, "Noto Sans", "Noto Sans CJK SC", sans-serif; co
   background: #fff; }
 main { max-width: 1120px; margin: 0 auto; padding: 24px 20px 80px; }
 h1 { font-size: 24px; margin: 0 0 4px; } h2 { font-size: 19px; margin: 40px 0 8px; }
+h3 { font-size: 15px; margin: 20px 0 4px; }
 p { max-width: 85ch; margin: 6px 0; color: var(--dim); }
 .cards { display: flex; flex-wrap: wrap; gap: 12px; margin: 20px 0 8px; }
 .card { border: 1px solid var(--line); border-radius: 8px; padding: 10px 16px; min-width: 150px;
@@ -40,22 +41,24 @@ def to_markdown(report: Report) -> str:
     """For a terminal, a repository or a review."""
     lines = [f"# {_TITLE}", ""]
     for section in sections(report):
-        lines += [f"{'#' * section.level} {section.title}", ""]
+        lines += [f"{'#' * section.level} {_plain(section.title)}", ""]
         for note in section.notes:
-            lines += [note, ""]
+            lines += [_plain(note), ""]
         for table in section.tables:
+            if table.title:
+                lines += [f"{'#' * (section.level + 1)} {_plain(table.title)}", ""]
             lines += [*_markdown_table(table), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _markdown_table(table: Table) -> list[str]:
     marks = ["---"] * table.left + ["---:"] * (len(table.columns) - table.left)
-    rows = [table.columns, marks, *([_plain(cell) for cell in row] for row in table.rows)]
-    return [f"| {' | '.join(row)} |" for row in rows]
+    head, *rows = ([_plain(cell) for cell in row] for row in (table.columns, *table.rows))
+    return [f"| {' | '.join(row)} |" for row in (head, marks, *rows)]
 
 
 def _plain(cell: str) -> str:
-    """A cell that shows as it is: a text of others must not become markup."""
+    """Text that shows as it is: that of others must not become markup."""
     return "".join(f"\\{c}" if c in "\\|`*_[]#~$!" else c for c in escape(cell, quote=False))
 
 
@@ -122,6 +125,7 @@ def _html_table(table: Table) -> str:
             made.append(f'<{tag} class="{kind}">{escape(cell)}</{tag}>')
         return f"<tr>{''.join(made)}</tr>"
 
+    title = f"<h3>{escape(table.title)}</h3>" if table.title else ""
     head = f"<thead>{row(table.columns, 'th')}</thead>" if any(table.columns) else ""
     rows = "".join(row(cells, "td") for cells in table.rows)
-    return f'<div class="wide"><table>{head}<tbody>{rows}</tbody></table></div>'
+    return f'{title}<div class="wide"><table>{head}<tbody>{rows}</tbody></table></div>'

@@ -25,6 +25,7 @@ from sluice.moderation.detectors import Detectors, keyed_hasher, without_classif
 from sluice.moderation.moderator import Moderator
 from sluice.policy import Policy
 from sluice.policy.profile import DetectorName
+from sluice.text.visible import visible
 
 __all__ = ["EXAMPLES", "Evaluator"]
 
@@ -99,9 +100,13 @@ class Evaluator:
     def run(self, file: LabelledFile, name: str, columns: Columns, labeller: Labeller) -> Report:
         """Read the file and measure.
 
+        Args:
+            name: of the file, as the report is to show it.
+
         Raises:
             InputError: it cannot be read, or there is nothing in it to measure.
         """
+        name = visible(name)
         named = labeller.named
         for rows in _batches(file.rows()):
             moderations = self._moderator.check_batch([row.text for row in rows], [row.prompt for row in rows])

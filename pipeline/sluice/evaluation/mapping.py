@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sluice.errors import InputError
 from sluice.evaluation.targets import ANY, Targets
 from sluice.policy.nodes import Report, compose, entries
+from sluice.text.visible import visible
 
 __all__ = ["CLEAN", "IGNORE", "UNKNOWN", "Columns", "LabelColumn", "Labeller", "load_columns", "parse_values"]
 
@@ -68,23 +69,24 @@ def load_columns(path: Path) -> Columns:
     Raises:
         InputError: it cannot be read, or does not say what it must; names the line or the key.
     """
+    name = visible(str(path))
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
         text = data.decode("utf-8-sig")
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise InputError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if len(data) > _MAX_BYTES:
-        raise InputError(f"{path}: larger than {_MAX_BYTES} bytes")
+        raise InputError(f"{name}: larger than {_MAX_BYTES} bytes")
     report = Report()
     root = compose(text, report)
     given = None if root is None else _written(root, "", report)
     if report:
-        raise InputError("\n".join(problem.describe(str(path)) for problem in report.sorted()))
+        raise InputError("\n".join(problem.describe(name) for problem in report.sorted()))
     try:
         return msgspec.convert(given, Columns)
     except msgspec.ValidationError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{name}: {visible(str(error))}") from error
 
 
 def _written(node: yaml.Node, path: str, report: Report) -> Any:

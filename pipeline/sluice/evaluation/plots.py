@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
+from html import escape
 from typing import Any, Literal
 
 import matplotlib
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 
 from sluice.evaluation.report import DetectorReport, Report, StreamReport, TargetReport
 from sluice.evaluation.scores import Bin
+from sluice.text.visible import visible
 
 __all__ = ["plots"]
 
@@ -32,6 +34,7 @@ _SETTINGS: dict[Any, Any] = {
     "grid.color": "#e5e7eb",
     "axes.axisbelow": True,
 }
+_NO_ID = re.compile(r"[^\w.-]")
 _REFERENCE = re.compile(r'(\bid="|url\(#|href="#)')
 
 
@@ -129,5 +132,6 @@ def _svg(figure: Figure, key: str, description: str) -> str:
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
-    text = _REFERENCE.sub(rf"\g<1>{key}-", text[text.index("<svg") :])
-    return text.replace("<svg", f'<svg role="img" aria-label="{description}"', 1)
+    own = _NO_ID.sub("-", key)
+    text = _REFERENCE.sub(rf"\g<1>{own}-", text[text.index("<svg") :])
+    return text.replace("<svg", f'<svg role="img" aria-label="{escape(visible(description))}"', 1)

@@ -118,7 +118,7 @@ class Example(msgspec.Struct, frozen=True):
     found: list[str]
     """Terms and heads that the profile acted on."""
     text: str = ""
-    """Only where it was asked for."""
+    """Only where it was asked for; lone surrogates, which no file can hold, replaced."""
 
 
 class TargetReport(msgspec.Struct, frozen=True):
@@ -216,6 +216,7 @@ class File(msgspec.Struct, frozen=True):
     """What was read."""
 
     name: str
+    """Without its folder, and what does not print replaced."""
     sha256: str
     rows: int
     evaluated: int

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from sluice.errors import InputError
 from sluice.evaluation.mapping import Columns, Labeller
 from sluice.text.lines import Source, bounded_lines
+from sluice.text.visible import visible
 
 __all__ = ["ENCODINGS", "MAX_TEXT_CHARS", "FileKind", "LabelledFile", "Row", "kind_of"]
 
@@ -28,6 +30,9 @@ MAX_TEXT_CHARS = 200_000
 """Longest text. A longer one is a row that is not read: probably a quotation mark that is never closed."""
 
 _MAX_LINE_BYTES = 6 * MAX_TEXT_CHARS + 65_536
+_MAX_RECORD_BYTES = 2 * _MAX_LINE_BYTES
+"""Of a row that goes over several lines: a text and what it answers. A longer one has fields without end."""
+_MAX_COLUMNS = 1_000
 _BOMS = {b"\xef\xbb\xbf": "utf-8", b"\x84\x31\x95\x33": "gb18030"}
 _NO_TEXT = re.compile("[\udc80-\udcff]")
 """What `surrogateescape` makes of a byte that the encoding does not have."""
@@ -55,7 +60,7 @@ def kind_of(path: Path) -> FileKind:
     """
     kind = _SUFFIXES.get(path.suffix.lower())
     if kind is None:
-        raise InputError(f"{path}: say what kind of file it is: --format csv, tsv or jsonl")
+        raise InputError(f"{visible(str(path))}: say what kind of file it is: --format csv, tsv or jsonl")
     return kind
 
 
@@ -83,6 +88,7 @@ class LabelledFile:
             on_bytes: called with the number of bytes read since the last call.
         """
         self._path = path
+        self._name = visible(str(path))
         self._columns = columns
         self._labeller = labeller
         self._kind = kind
@@ -113,7 +119,7 @@ class LabelledFile:
             with self._path.open("rb") as file:
                 start = file.peek(4)  # not read: it may be a pipe, which does not go back
                 if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
-                    raise InputError(f"{self._path}: UTF-16; save it as UTF-8 or GB 18030")
+                    raise InputError(f"{self._name}: UTF-16; save it as UTF-8 or GB 18030")
                 for mark, encoding in _BOMS.items():
                     if start.startswith(mark):
                         self._encoding = encoding
@@ -128,7 +134,7 @@ class LabelledFile:
                 while source.readline(_MAX_LINE_BYTES):
                     pass  # for the hash, which is of all of it
         except OSError as error:
-            raise InputError(f"{self._path}: {error.strerror}") from error
+            raise InputError(f"{self._name}: {error.strerror}") from error
 
     def _heard(self, data: bytes) -> None:
         self._hash.update(data)
@@ -136,7 +142,7 @@ class LabelledFile:
 
     def _wrong(self, line: int, message: str) -> None:
         self.bad += 1
-        self._on_error(f"{self._path}:{line}: {message}")
+        self._on_error(f"{self._name}:{line}: {message}")
 
     def _row(self, line: int, record: Mapping[str, Any]) -> Iterator[Row]:
         try:
@@ -182,6 +188,7 @@ class LabelledFile:
 
     def _json(self, lines: _Lines) -> Iterator[tuple[int, Mapping[str, Any]]]:
         while True:
+            lines.begin_record()
             try:
                 line = next(lines, None)
                 if line is None:
@@ -202,6 +209,7 @@ class LabelledFile:
         header: list[str] | None = None
         while True:
             line = lines.number + 1
+            lines.begin_record()
             try:
                 fields = next(reader, None)
                 if fields is None:
@@ -221,12 +229,18 @@ class LabelledFile:
                 self._wrong(line, f"not CSV: {error}{upto}")
             except InputError as error:
                 if header is None:
-                    raise InputError(f"{self._path}:{line}: {error}") from None
+                    raise InputError(f"{self._name}:{line}: {error}") from None
                 self._wrong(line, str(error))
             else:
                 yield line, dict(zip(header, fields, strict=True))
 
     def _header(self, fields: list[str]) -> list[str]:
+        if len(fields) > _MAX_COLUMNS:
+            raise InputError(f"{len(fields)} columns, the limit is {_MAX_COLUMNS}")
+        # Columns without a name are what spreadsheets leave at the end of a line.
+        twice = next((name for name, times in Counter(fields).items() if name and times > 1), None)
+        if twice is not None:
+            raise InputError(f"the column {twice!r:.60} is there twice")
         missing = [name for name in self._columns.named if name not in fields]
         if missing:
             there = ", ".join(repr(field)[:40] for field in fields[:12])
@@ -254,8 +268,13 @@ class _Lines:
     def __init__(self, file: Source, encoding: str) -> None:
         self._lines = bounded_lines(file, _MAX_LINE_BYTES)
         self._encoding = encoding
+        self._record = 0
         self.number = 0
         """Of the last line that was read."""
+
+    def begin_record(self) -> None:
+        """Lines from here on belong to the next row."""
+        self._record = 0
 
     def __iter__(self) -> _Lines:
         return self
@@ -265,6 +284,9 @@ class _Lines:
         self.number = line.number
         if line.size > _MAX_LINE_BYTES:
             raise InputError(f"a line of {line.size} bytes, the limit is {_MAX_LINE_BYTES}")
+        self._record += line.size
+        if self._record > _MAX_RECORD_BYTES:
+            raise InputError(f"more than {_MAX_RECORD_BYTES} bytes in one row; skipped up to line {line.number}")
         return line.data.decode(self._encoding, "surrogateescape")
 
 
@@ -273,9 +295,17 @@ def _split(line: str) -> list[str]:
     return line.rstrip("\r\n").split("\t")
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+        raise InputError(f"the key {twice!r:.60} is there twice")
+    return found
+
+
 def _object(line: str) -> dict[str, Any]:
     try:
-        found = json.loads(line)
+        found = json.loads(line, object_pairs_hook=_once)
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from sluice.evaluation.report import Example, Quantiles, Rate, Report, StreamReport, TargetReport
+from sluice.evaluation.report import Calibration, Example, Quantiles, Rate, Report, StreamReport, TargetReport
 from sluice.evaluation.targets import ANY
 from sluice.risks import GROUPS, RISKS
+from sluice.text.visible import visible
 
 __all__ = ["Section", "Table", "sections"]
 
@@ -26,6 +27,7 @@ class Table(msgspec.Struct, frozen=True):
     """Columns from the left that hold words; the others hold numbers."""
     wide: tuple[int, ...] = ()
     """Columns that a summary leaves out."""
+    title: str = ""
 
 
 class Section(msgspec.Struct, frozen=True):
@@ -43,13 +45,26 @@ class Section(msgspec.Struct, frozen=True):
 
 def sections(report: Report) -> Iterator[Section]:
     """All of a report, in reading order. A section that has plots is followed by them where its key says:
-    `target-NAME`, `streams`."""
+    `target-NAME`, `streams`. Whatever names and texts are made of, here it is on one line, and prints."""
+    for section in _sections(report):
+        notes = [visible(note) for note in section.notes]
+        tables = [_visible(table) for table in section.tables]
+        yield msgspec.structs.replace(section, title=visible(section.title), notes=notes, tables=tables)
+
+
+def _visible(table: Table) -> Table:
+    rows = [[visible(cell) for cell in row] for row in table.rows]
+    columns = [visible(column) for column in table.columns]
+    return msgspec.structs.replace(table, columns=columns, rows=rows, title=visible(table.title))
+
+
+def _sections(report: Report) -> Iterator[Section]:
     yield _what(report)
     yield _by_detector(report.targets[0])
     if len(report.targets) > 1:
         yield _by_target(report)
     if report.streams is not None:
-        yield _streams(report.streams, report.file.spans)
+        yield _streams(report, report.streams)
     yield _confusion(report)
     if report.false_positives:
         yield _causes(report)
@@ -120,16 +135,18 @@ def _by_target(report: Report) -> Section:
             calibration = target.detectors["classifier"].calibration
             row.append(_number(calibration.error if calibration else None))
             row.append(_number(calibration.brier if calibration else None))
-    table = Table(columns, rows, left=2, wide=(1, 6, 7, 14))
+    table = Table(columns, rows, left=2, wide=(1, 6, 7))
     return Section("targets", "Whole texts, by target", notes, [table], brief=True)
 
 
-def _streams(streams: StreamReport, spans: bool) -> Section:
+def _streams(report: Report, streams: StreamReport) -> Section:
     cut = f"{streams.delta_chars} characters" if streams.cut == "even" else f"about {streams.delta_chars} characters"
-    begin = "where the violation begins" if spans else "the beginning of the text"
+    begin = "where the violation begins" if report.file.spans else "the beginning of the text"
+    # The lexicon holds back what may become a term, whatever the release unit is.
+    unit = f", release unit {streams.release_unit}" if "classifier" in report.settings.detectors else ""
     notes = [
         f"Every text in deltas of {cut} ({streams.cut}, seed {streams.seed}), {streams.characters_per_second:g} "
-        f"characters a second; mode {streams.mode}, release unit {streams.release_unit}.",
+        f"characters a second; mode {streams.mode}{unit}.",
         "Seen: share of the text that was written before the first finding. Delay: characters written by then, from "
         f"{begin}. Shown: characters that a reader had seen at the stop. Leaked: stopped streams of whose violation a "
         "part was shown, and the longest part. Withdrawn: streams with a sentence that would have been acted on before "
@@ -181,18 +198,29 @@ def _target(target: TargetReport) -> Section:
         for at, level in (("flag", found.flag), ("stop", found.stop))
     ]
     tables = [Table(["detector", "at", "harmful found", "missed", "clean taken for harmful", "passed"], levels, left=2)]
+    own = target.detectors.get("classifier")
+    if own is not None and own.calibration is not None:
+        tables.append(_calibration(own.calibration))
     for title, examples in (("harmful, missed", target.missed), ("clean, acted on", target.alarms)):
         if examples:
             tables.append(_examples(title, examples))
     return Section(f"target-{target.name}", _named(target), notes, tables, level=3)
 
 
+def _calibration(calibration: Calibration) -> Table:
+    rows = [
+        [f"{b.low:.1f}–{b.high:.1f}", _count(b.texts), _number(b.score), _number(b.harmful)] for b in calibration.bins
+    ]
+    columns = ["score", "texts", "mean score", "share that is harmful"]
+    return Table(columns, rows, title="Calibration of the classifier")
+
+
 def _examples(title: str, examples: Sequence[Example]) -> Table:
     with_text = any(example.text for example in examples)
-    columns = [title, "hash", "found", *(["text"] if with_text else []), "score", "characters"]
+    columns = ["line", "hash", "found", *(["text"] if with_text else []), "score", "characters"]
     rows = [
         [
-            f"line {example.line}",
+            str(example.line),
             example.hash,
             ", ".join(example.found) or _NONE,
             *([_one_line(example.text)] if with_text else []),
@@ -201,7 +229,7 @@ def _examples(title: str, examples: Sequence[Example]) -> Table:
         ]
         for example in examples
     ]
-    return Table(columns, rows, left=len(columns) - 2)
+    return Table(columns, rows, left=len(columns) - 2, title=f"Worst examples: {title}")
 
 
 def _named(target: TargetReport) -> str:
@@ -214,8 +242,7 @@ def _named(target: TargetReport) -> str:
 
 def _one_line(text: str) -> str:
     text = " ".join(text.split())
-    text = text if len(text) <= _TEXT_SHOWN else f"{text[: _TEXT_SHOWN - 1]}…"
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return text if len(text) <= _TEXT_SHOWN else f"{text[: _TEXT_SHOWN - 1]}…"
 
 
 def _at(threshold: float | None) -> str:

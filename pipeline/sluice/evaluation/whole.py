@@ -19,6 +19,7 @@ from sluice.evaluation.targets import ANY, Target, Targets
 from sluice.moderation.moderator import Moderation
 from sluice.policy import Profile
 from sluice.text.fold import fold_text
+from sluice.text.visible import well_formed
 
 __all__ = ["Part", "WholeTexts"]
 
@@ -198,7 +199,7 @@ class WholeTexts:
             round(float(score), 6),
             len(row.text),
             sorted({finding.rule for finding in moderation.findings}),
-            row.text if self._show_text else "",
+            well_formed(row.text) if self._show_text else "",
         )
 
     def reports(self, named: set[int]) -> list[TargetReport]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from sluice.cli.models.described import heads, size
+from sluice.cli.options import Number
 from sluice.cli.terminal import print_json, visible
 from sluice.errors import InputError
 
@@ -48,8 +49,8 @@ _MAX_TOKENS = 8_192
     type=click.Choice(["softmax", "sigmoid"]),
     help="One label a text, or any number. Default: as config.json says.",
 )
-@click.option("--flag", type=click.FloatRange(0, 1), default=0.5, help="Score to flag at. Default: 0.5.")
-@click.option("--stop", type=click.FloatRange(0, 1), default=0.9, help="Score to stop at. Default: 0.9.")
+@click.option("--flag", type=Number(0, 1), default=0.5, help="Score to flag at. Default: 0.5.")
+@click.option("--stop", type=Number(0, 1), default=0.9, help="Score to stop at. Default: 0.9.")
 @click.option(
     "--samples", type=click.Path(path_type=Path), help="Texts to compare on, one a line, beside those built in."
 )
