@@ -20,6 +20,7 @@ from sluice.contract.codec import VERSION, BadDelta
 from sluice.metrics import Metrics
 from sluice.moderation.checkpoint import Checkpoint, plan_checkpoint, stopped_entries
 from sluice.moderation.detectors import Detectors
+from sluice.moderation.scores import as_skimmed
 from sluice.moderation.shard import Shard, Step, skimming
 from sluice.worker.calls import Caller
 from sluice.worker.judging import Asked, Judging
@@ -279,8 +280,9 @@ class Pipeline:
         for start in range(0, len(skim.units), _UNITS_AT_ONCE):
             pieces = skim.pieces[start : start + _UNITS_AT_ONCE]
             began = time.perf_counter()
-            found = await self._skimmer.call(scorer.skimmer.skim, skim.states[start : start + len(pieces)], pieces)
-            if found is None or found[0].shape != (len(pieces), len(scorer.heads)) or len(found[1]) != len(pieces):
+            answer = await self._skimmer.call(scorer.skimmer.skim, skim.states[start : start + len(pieces)], pieces)
+            found = as_skimmed(answer, len(pieces), len(scorer.heads))
+            if found is None:
                 metrics.scoring_failures.labels("skim").inc()
                 skim.fail(start, start + len(pieces))
                 continue
