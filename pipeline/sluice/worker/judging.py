@@ -17,7 +17,8 @@ import msgspec
 from sluice.metrics import Metrics
 from sluice.moderation.detector import Scorer
 from sluice.moderation.scores import as_scores
-from sluice.moderation.shard import Ask, Shard
+from sluice.moderation.shard import Shard
+from sluice.moderation.steps import Ask
 from sluice.worker.calls import Caller
 
 __all__ = ["Asked", "Judging"]

@@ -21,7 +21,8 @@ from sluice.metrics import Metrics
 from sluice.moderation.checkpoint import Checkpoint, plan_checkpoint, stopped_entries
 from sluice.moderation.detectors import Detectors
 from sluice.moderation.scores import as_skimmed
-from sluice.moderation.shard import Shard, Step, skimming
+from sluice.moderation.shard import Shard
+from sluice.moderation.steps import Step, skimming
 from sluice.worker.calls import Caller
 from sluice.worker.judging import Asked, Judging
 from sluice.worker.sink import Sink, Written
