@@ -119,7 +119,7 @@ async def test_a_crash_between_skimming_and_judging_loses_no_order(max_age: floa
         restore(made, entries, committed=committed, now=time.monotonic())
         return made
 
-    second.pipeline._new_shard = shard
+    second.pipeline._partitions._new_shard = shard
     async with running(second):
         await second.pipeline.catch_up({0: 1}, 0)
         await second.pipeline.catch_up({0: 1}, 0)

@@ -20,7 +20,8 @@ from sluice.metrics import Metrics
 from sluice.moderation.detector import Passage
 from sluice.moderation.detectors import Detectors
 from sluice.moderation.shard import Shard
-from sluice.worker.pipeline import Pipeline, Record
+from sluice.worker.pipeline import Pipeline
+from sluice.worker.record import Record
 from sluice.worker.sink import Written
 from support.drive import deltas_of
 from support.marks import MarkScorer, mark_detectors
@@ -342,7 +343,7 @@ async def test_a_stop_that_the_log_cannot_repeat_is_in_the_table_before_its_orde
         seen.append(len(bench.sink.orders()))
         bench.stored += writes
 
-    bench.pipeline._store = store
+    bench.pipeline._writer._store = store
     async with running(bench):
         await bench.pipeline.take([bench.add(Delta("s", 0, 0, "好", profile="nobody"))])
         await settle(bench)
