@@ -174,7 +174,8 @@ class Pipeline:
         await self._pass_on(shard, step, writing)
 
     async def _pass_on(self, shard: Shard, step: Step, writing: list[Written]) -> None:
-        writing += await self._writer.decisions(shard, step.urgent)
+        if self._partitions.held(shard):  # else it was revoked while others were written
+            writing += await self._writer.decisions(shard, step.urgent)
         await self._queue.put(_Begun(shard, step, writing))
         self._work.set()
         self._metrics.queued_frames.set(self._queue.qsize())
