@@ -47,7 +47,14 @@ def swap(content: Json) -> None:
         (lambda m: m.update(format=2), ["manifest.json", "$.format"]),
         (lambda m: m.update(opset="17"), ["manifest.json", "$.opset"]),
         (lambda m: m.update(heads=[]), ["manifest.json", "$.heads"]),
-        (lambda m: m["heads"][0].update(risk="S1"), ["manifest.json", "$.heads[0].risk"]),
+        (lambda m: m["heads"][0].update(risk="S1"), ["manifest.json", "heads[0].risk", "'S1'", "A.1.a to A.5.b"]),
+        (lambda m: m["heads"][3].update(risk="A.5.z"), ["heads[3].risk", "unknown risk id 'A.5.z'"]),
+        (lambda m: m["heads"][3].update(risk="A.1.a\n"), ["heads[3].risk", "unknown risk id"]),
+        (lambda m: m["heads"][0].update(name="violence\n"), ["manifest.json", "$.heads[0].name"]),
+        (lambda m: m.update(name="words\n"), ["manifest.json", "$.name"]),
+        (lambda m: m.update(created=m["created"] + "\n"), ["manifest.json", "$.created"]),
+        (lambda m: m["sha256"].update({"model.onnx": "0" * 64 + "\n"}), ["manifest.json", "$.sha256"]),
+        (lambda m: m["sha256"].update({"model.onnx\n": "0" * 64}), ["manifest.json", "$.sha256"]),
         (lambda m: m["heads"][0].update(name="Violence!"), ["manifest.json", "$.heads[0].name"]),
         (lambda m: m["heads"][1].update(name=m["heads"][0]["name"]), ["heads: named more than once"]),
         (lambda m: m["sha256"].update({"model.onnx": "abc"}), ["manifest.json", "$.sha256"]),
@@ -65,7 +72,7 @@ def swap(content: Json) -> None:
         (lambda m: m["features"].update(slots=1 << 10), ["vocabulary.npy", "larger than"]),
         (lambda m: m["features"].update(slots=1 << 19), ["vocabulary.npy", "524288 uint32"]),
         (lambda m: m["features"].update(high=3), ["model.onnx", "made for features"]),
-        (lambda m: m.update(opset=18), ["model.onnx", "made for opset '17'"]),
+        (lambda m: m.update(opset=18), ["model.onnx", "is of opset 17, opset of manifest.json says 18"]),
         (swap, ["model.onnx", "made for heads"]),
         (lambda m: m["sha256"].update({"model.onnx": "0" * 64}), ["model.onnx", "SHA-256", "0" * 64]),
         (lambda m: m["sha256"].update({"vocabulary.npy": "0" * 64}), ["vocabulary.npy", "SHA-256"]),
@@ -96,6 +103,10 @@ def test_a_manifest_with_a_head_less(spoil: Spoil, ngram_dir: Path) -> None:
         (lambda m: m.update(fold="fold-0"), ["fold: trained with 'fold-0'"]),
         (lambda m: m["tokens"].update(max_tokens=4), ["$.tokens.max_tokens"]),
         (lambda m: m["tokens"].update(max_tokens=64), ["model.onnx", "64 tokens", "tokens.max_tokens"]),
+        (lambda m: m["tokens"].update(pad=999), ["manifest.json", "tokens.pad", "no token with the id 999"]),
+        (lambda m: m["tokens"].update(pad=1 << 40), ["manifest.json", "$.tokens.pad"]),
+        (lambda m: m.update(opset=99), ["model.onnx", "is of opset 17, opset of manifest.json says 99"]),
+        (lambda m: m["heads"][1].update(risk="A.2.j"), ["heads[1].risk", "unknown risk id 'A.2.j'"]),
         (lambda m: m["tokens"].update(inputs=["input_ids", "words"]), ["$.tokens.inputs"]),
         (lambda m: m["tokens"].update(inputs=["attention_mask"]), ["tokens.inputs", "input_ids"]),
         (
@@ -318,3 +329,42 @@ def test_a_manifest_that_is_no_text(copy_of: Copy, encoder_dir: Path) -> None:
     path = copy / "manifest.json"
     path.write_bytes(path.read_bytes().replace(b'"name"', b'"na\xffme"', 1))
     refuse(copy, "manifest.json")
+
+
+def test_a_graph_of_an_opset_that_does_not_exist(copy_of: Copy, encoder_dir: Path) -> None:
+    copy = copy_of(encoder_dir)
+    proto = onnx.load(copy / "model.onnx")
+    proto.opset_import[0].version = 99
+    rewrite(copy, "model.onnx", proto.SerializeToString())
+    refuse(copy, "model.onnx", "ONNX Runtime does not load it", "opset")
+
+
+def keep_first_row(directory: Path, output: str) -> None:
+    """Have a graph give the first row of its batch alone."""
+    proto = onnx.load(directory / "model.onnx")
+    (last,) = (node for node in proto.graph.node if output in node.output)
+    last.output[list(last.output).index(output)] = "each"
+    proto.graph.node.append(onnx.helper.make_node("Slice", ["each", "row_start", "row_end"], [output]))
+    for name, value in (("row_start", 0), ("row_end", 1)):
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(np.array([value], dtype=np.int64), name))
+    rewrite(directory, "model.onnx", proto.SerializeToString())
+
+
+def test_a_graph_that_gives_one_row_for_every_batch(copy_of: Copy, ngram_dir: Path, tmp_path: Path) -> None:
+    encoder, ngrams = write_encoder(tmp_path / "encoder"), copy_of(ngram_dir)
+    keep_first_row(encoder, "logits")
+    refuse(encoder, "model.onnx", "(1, 2) for a batch of 2")
+    keep_first_row(ngrams, "scores")
+    refuse(ngrams, "model.onnx", "for a batch of 2")
+
+
+def test_a_model_of_ngrams_without_room_for_its_padding(copy_of: Copy, ngram_dir: Path) -> None:
+    copy = copy_of(ngram_dir)
+    proto = onnx.load(copy / "model.onnx")
+    slots = load_manifest(ngram_dir).features.slots
+    for number, table in enumerate(proto.graph.initializer):
+        if table.dims and table.dims[0] == slots + 1:
+            shorter = onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(table)[:-1], table.name)
+            proto.graph.initializer[number].CopyFrom(shorter)
+    rewrite(copy, "model.onnx", proto.SerializeToString())
+    refuse(copy, "model.onnx", "features.slots")

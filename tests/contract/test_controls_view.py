@@ -90,6 +90,8 @@ def test_the_last_activation_holds_and_can_be_deleted() -> None:
         encode(WorkerStatus(1, "s", "active", VERSION, 1.0)),
         encode(msgspec.structs.replace(ACTIVATION, v=2)),
         encode(ACTIVATION).replace(VERSION.encode(), b"../../etc/pw"),
+        encode(ACTIVATION).replace(VERSION.encode(), VERSION.encode() + rb"\n"),
+        encode(ACTIVATION).replace(REF.sha256.encode(), REF.sha256.encode() + rb"\n"),
         encode(ACTIVATION).replace(b'"chunks":3', b'"chunks":3000000000'),
         encode(ACTIVATION).replace(b'"chunks":3', b'"chunks":0'),
         encode(ACTIVATION).replace(f'"size":{REF.size}'.encode(), b'"size":-1'),

@@ -140,7 +140,7 @@ def test_a_stopped_stream_stays_stopped_on_all_channels(detectors: Detectors) ->
     before = len(d.decisions)
     d.send(Delta("s", 2, 3, "法。", "reasoning", profile="plain"), Delta("s", 0, 0, "新。", "tool_call"))
     assert [x for x in d.decisions[before:] if not isinstance(x, Release) or x.marks] == []
-    assert d.shard.counts.after_stop == 2
+    assert d.shard.take_counts().after_stop == 2
 
 
 def test_repeats_change_nothing(detectors: Detectors) -> None:
@@ -148,7 +148,7 @@ def test_repeats_change_nothing(detectors: Detectors) -> None:
     deltas = deltas_of("s", ["好。", "行。"], final=False)
     d.send(*deltas)
     d.send(*deltas)
-    assert d.watermark("s") == 4 and d.shard.counts.repeats == 2
+    assert d.watermark("s") == 4 and d.shard.take_counts().repeats == 2
 
 
 def test_a_missing_delta_holds_the_text_and_comes_late(detectors: Detectors) -> None:
@@ -208,7 +208,7 @@ def test_the_end_is_known(detectors: Detectors) -> None:
     deltas = deltas_of("s", ["一。", ""])
     d.send(*deltas)
     d.send(deltas[-1])
-    assert d.rejected == [] and d.shard.counts.repeats == 1
+    assert d.rejected == [] and d.shard.take_counts().repeats == 1
     d.send(Delta("s", 2, 2, "", final=True, profile="plain"), Delta("s", 3, 2, "再来", profile="plain"))
     assert [(r.reason, r.stream, r.seq) for r in d.rejected] == [("after_final", "s", 2), ("after_final", "s", 3)]
     assert not d.orders()

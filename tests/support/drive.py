@@ -9,7 +9,8 @@ import msgspec
 from sluice.contract import Decision, Delta, Flag, Frame, Limits, Order, Release
 from sluice.contract.codec import BadDelta
 from sluice.moderation.detectors import Detectors
-from sluice.moderation.shard import Ask, Shard, Step, skimming
+from sluice.moderation.shard import Shard
+from sluice.moderation.steps import Ask, Step, skimming
 
 __all__ = ["Driver", "deltas_of"]
 

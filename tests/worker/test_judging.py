@@ -18,7 +18,7 @@ from sluice.moderation.shard import Shard
 from sluice.policy import Policy
 from sluice.worker import judging
 from support.drive import deltas_of
-from support.marks import POLICY, MarkCascade, mark_detectors
+from support.marks import POLICY, MarkCascade, MarkScorer, mark_detectors
 from worker.test_pipeline import Bench, running, settle
 
 
@@ -119,7 +119,7 @@ async def test_a_crash_between_skimming_and_judging_loses_no_order(max_age: floa
         restore(made, entries, committed=committed, now=time.monotonic())
         return made
 
-    second.pipeline._new_shard = shard
+    second.pipeline._partitions._new_shard = shard
     async with running(second):
         await second.pipeline.catch_up({0: 1}, 0)
         await second.pipeline.catch_up({0: 1}, 0)
@@ -194,6 +194,135 @@ async def test_a_judge_that_fails_costs_only_what_it_was_asked() -> None:
         await settle(bench)
     assert {(o.stream, o.reason) for o in bench.sink.orders()} == {(s, "detector_failed") for s in "bcn"}
     assert set(shown(bench)) == set("adm")
+
+
+class Panic(BaseException):
+    """As a library in Rust raises it: no `Exception`."""
+
+
+def panicking(rows: NDArray[np.float32]) -> object:
+    raise Panic
+
+
+def stopping(rows: NDArray[np.float32]) -> object:
+    raise StopIteration
+
+
+def with_score(score: float) -> Callable[[NDArray[np.float32]], object]:
+    def change(rows: NDArray[np.float32]) -> object:
+        rows[0, 0] = score
+        return rows
+
+    return change
+
+
+ODD: dict[str, Callable[[NDArray[np.float32]], object]] = {
+    "a list": lambda rows: rows.tolist(),
+    "a tuple": lambda rows: (rows, rows),
+    "nothing": lambda rows: None,
+    "a text": lambda rows: "0.1",
+    "objects": lambda rows: rows.astype(object),
+    "texts": lambda rows: rows.astype(str),
+    "whole numbers": lambda rows: rows.astype(np.int64),
+    "complex numbers": lambda rows: rows.astype(np.complex64),
+    "one axis": lambda rows: rows[0],
+    "three axes": lambda rows: rows[None],
+    "a head less": lambda rows: rows[:, :1],
+    "a row more": lambda rows: np.concatenate([rows, rows]),
+    "a single number": lambda rows: rows.sum(),
+    "no number": with_score(np.nan),
+    "infinity": with_score(np.inf),
+    "above one": with_score(1.01),
+    "below nought": with_score(-0.01),
+    "a double too large": lambda rows: rows.astype(np.float64) * 1e300,
+    "a panic": panicking,
+    "the end of an iterator": stopping,
+}
+
+
+class OddJudge(MarkCascade):
+    """Judges by something else than the documented array when `奇` is in the text."""
+
+    def __init__(self, odd: Callable[[NDArray[np.float32]], object]) -> None:
+        self.odd = odd
+
+    def judge(self, passages: Sequence[Passage]) -> NDArray[np.float32]:
+        rows = super().judge(passages)
+        return self.odd(rows) if any("奇" in p.text for p in passages) else rows  # type: ignore[return-value]
+
+
+class OddSkimmer(MarkScorer):
+    """The same in its skimmer."""
+
+    def __init__(self, odd: Callable[[NDArray[np.float32]], object]) -> None:
+        self.odd = odd
+
+    def skim(
+        self, states: Sequence[object | None], pieces: Sequence[str]
+    ) -> tuple[NDArray[np.float32], list[object | None]]:
+        rows, after = super().skim(states, pieces)
+        return (self.odd(rows) if any("奇" in piece for piece in pieces) else rows), after  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("scorer", [OddJudge, OddSkimmer])
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())
+async def test_what_is_no_array_of_probabilities_is_a_failure(
+    scorer: type[OddJudge | OddSkimmer], odd: Callable[[NDArray[np.float32]], object]
+) -> None:
+    bench = Bench(mark_detectors(scorer(odd)))
+    async with running(bench):
+        for stream, text in (("a", "慌好。"), ("b", "慌奇。"), ("c", "慌好。")):
+            await bench.pipeline.take([bench.add(*deltas_of(stream, [text]))])
+            await settle(bench)
+        await bench.pipeline.take([bench.add(*deltas_of("o", ["慌奇。"], profile="open"))])
+        await settle(bench)
+    assert {(o.stream, o.reason, o.outcome) for o in bench.sink.orders()} == {
+        ("b", "detector_failed", "blocked_unavailable")
+    }
+    assert shown(bench) == {"a": 3, "c": 3, "o": 3}
+    unscanned = [m.stream for d in bench.sink.decisions() if isinstance(d, Release) for m in d.unscanned]
+    assert unscanned == ["o"]
+
+
+class OddStates(MarkScorer):
+    """Its skimmer gives other states than it should."""
+
+    def __init__(self, odd: Callable[[list[object | None]], object]) -> None:
+        self.odd = odd
+
+    def skim(
+        self, states: Sequence[object | None], pieces: Sequence[str]
+    ) -> tuple[NDArray[np.float32], list[object | None]]:
+        rows, after = super().skim(states, pieces)
+        return rows, self.odd(after)  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("odd", [lambda s: None, lambda s: s[1:], lambda s: iter(s), lambda s: 7])
+async def test_states_that_are_no_list_of_as_many_are_a_failure(odd: Callable[[list[object | None]], object]) -> None:
+    bench = Bench(mark_detectors(OddStates(odd)))
+    async with running(bench):
+        await bench.pipeline.take([bench.add(*deltas_of("s", ["好。"]))])
+        await settle(bench)
+    assert {(o.stream, o.reason) for o in bench.sink.orders()} == {("s", "detector_failed")}
+
+
+class SameArray(MarkCascade):
+    """Gives every batch in the same array."""
+
+    rows: NDArray[np.float32] = np.zeros((1, 2), dtype=np.float32)
+
+    def judge(self, passages: Sequence[Passage]) -> NDArray[np.float32]:
+        self.rows[:] = super().judge(passages)
+        return self.rows
+
+
+async def test_a_scorer_may_use_its_array_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging, "_BATCH", 1)
+    bench = Bench(mark_detectors(SameArray()))
+    async with running(bench):
+        await bench.pipeline.take([bench.add(*deltas_of(s, [t])) for s, t in (("a", "坏。"), ("b", "慌。"))])
+        await settle(bench)
+    assert {o.stream for o in bench.sink.orders()} == {"a"} and set(shown(bench)) == {"b"}
 
 
 async def test_a_full_queue_is_bounded_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,8 @@ from sluice.metrics import Metrics
 from sluice.moderation.detector import Passage
 from sluice.moderation.detectors import Detectors
 from sluice.moderation.shard import Shard
-from sluice.worker.pipeline import Pipeline, Record
+from sluice.worker.pipeline import Pipeline
+from sluice.worker.record import Record
 from sluice.worker.sink import Written
 from support.drive import deltas_of
 from support.marks import MarkScorer, mark_detectors
@@ -342,7 +343,7 @@ async def test_a_stop_that_the_log_cannot_repeat_is_in_the_table_before_its_orde
         seen.append(len(bench.sink.orders()))
         bench.stored += writes
 
-    bench.pipeline._store = store
+    bench.pipeline._writer._store = store
     async with running(bench):
         await bench.pipeline.take([bench.add(Delta("s", 0, 0, "好", profile="nobody"))])
         await settle(bench)
@@ -365,3 +366,26 @@ async def test_what_is_taken_while_partitions_are_revoked_makes_no_shard() -> No
         await settle(bench)
         await bench.checkpoint()
     assert bench.sink.decisions() == [] and bench.commits == []
+
+
+async def test_a_partition_that_is_revoked_in_the_middle_of_a_tick_is_left_to_its_next_owner() -> None:
+    bench = Bench(mark_detectors())
+    async with running(bench):
+        for partition in (0, 1):
+            frame = encode(Frame(1, "p", [Delta(f"s{partition}", 1, 1, "好", profile="plain")]))
+            await bench.pipeline.take([Record(partition, 0, frame)])
+        await settle(bench)
+        stored: list[int] = []
+
+        async def store(partition: int, _writes: list[tuple[bytes, bytes | None]]) -> None:
+            stored.append(partition)
+            bench.pipeline.drop()
+
+        bench.pipeline._writer._store = store
+        for shard in bench.pipeline._partitions.shards:
+            for channel in shard.streams[f"s{shard.partition}"].channels.values():
+                channel.gap_since = float("-inf")
+        await bench.pipeline.tick()
+        await settle(bench)
+    assert stored == [0]
+    assert {order.stream for order in bench.sink.orders()} <= {"s0"}

@@ -17,9 +17,9 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
-from sluice.classifier.files import read_pinned
 from sluice.classifier.manifest import MANIFEST_FILE, MODEL_FILE, TOKENIZER_FILE, EncoderManifest, Head
 from sluice.classifier.session import Provider, open_session
+from sluice.classifier.tokenizer import load_tokenizer
 from sluice.errors import ModelError
 from sluice.moderation.detector import Passage
 from sluice.text.fold import fold_text
@@ -28,7 +28,6 @@ __all__ = ["EncoderModel", "load_encoder"]
 
 _RUN_TOKENS = 4_096  # of one run, padding included; for BERT-base it takes about 200 MB
 _LENGTH_STEP = 16  # rows that differ by less share a run
-_TOKENIZER_BYTES = 64 << 20
 _MOST_FOLDED = 4
 """Characters that folding may make of one. A few single characters fold to whole phrases of 18; a text full of them is
 read as it is, so that no stream costs the others of its batch more than its length says."""
@@ -155,41 +154,25 @@ def load_encoder(
     Raises:
         ModelError: something is missing or does not match the manifest. Names the file and the field.
     """
-    tokenizer = _load_tokenizer(directory, manifest)
-    session = open_session(directory, manifest.sha256, provider=provider, threads=threads)
+    tokenizer = load_tokenizer(directory, manifest)
+    session = open_session(directory, manifest.sha256, manifest.opset, provider=provider, threads=threads)
     path = directory / MODEL_FILE
     _check_graph(path, manifest, session)
     model = EncoderModel(manifest, digest, tokenizer, session)
     try:
-        logits = _longest_row(manifest, tokenizer, session)
+        tried = [_try(manifest, tokenizer, session, shape) for shape in ((1, manifest.tokens.max_tokens), (2, 2))]
     except Exception as error:  # ONNX Runtime's errors have no base class of their own
         raise ModelError(
             f"{path}: does not run on {manifest.tokens.max_tokens} tokens, as tokens.max_tokens of {MANIFEST_FILE} "
             f"allows, with the highest id of {TOKENIZER_FILE}: {error}"
         ) from error
-    if logits.shape != (1, len(manifest.outputs)) or not np.isfinite(logits).all():
-        raise ModelError(
-            f"{path}: gives logits of shape {logits.shape}, or not numbers; outputs of {MANIFEST_FILE} names "
-            f"{len(manifest.outputs)}"
-        )
+    for rows, logits in enumerate(tried, 1):
+        if logits.shape != (rows, len(manifest.outputs)) or not np.isfinite(logits).all():
+            raise ModelError(
+                f"{path}: gives logits of shape {logits.shape} for a batch of {rows}, or not numbers; outputs of "
+                f"{MANIFEST_FILE} names {len(manifest.outputs)}"
+            )
     return model
-
-
-def _load_tokenizer(directory: Path, manifest: EncoderManifest) -> Tokenizer:
-    path = directory / TOKENIZER_FILE
-    content = read_pinned(directory, TOKENIZER_FILE, manifest.sha256[TOKENIZER_FILE], _TOKENIZER_BYTES)
-    try:
-        tokenizer = Tokenizer.from_str(content.decode())
-        tokenizer.no_padding()
-        tokenizer.no_truncation()
-        special = tokenizer.num_special_tokens_to_add(True)
-    except Exception as error:  # the tokenizers' errors have no base class of their own
-        raise ModelError(f"{path}: not a tokenizer: {error}") from error
-    if special >= manifest.tokens.max_tokens:
-        raise ModelError(
-            f"{path}: adds {special} special tokens, tokens.max_tokens of {MANIFEST_FILE} leaves no room for text"
-        )
-    return tokenizer
 
 
 def _check_graph(path: Path, manifest: EncoderManifest, session: ort.InferenceSession) -> None:
@@ -210,10 +193,12 @@ def _check_graph(path: Path, manifest: EncoderManifest, session: ort.InferenceSe
         raise ModelError(f"{path}: gives {labels} logits, outputs of {MANIFEST_FILE} names {len(manifest.outputs)}")
 
 
-def _longest_row(manifest: EncoderManifest, tokenizer: Tokenizer, session: ort.InferenceSession) -> Scores:
-    """The logits of a row as long as any will be, with the highest id that the tokenizer can give."""
-    highest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
-    row = np.full((1, manifest.tokens.max_tokens), highest, dtype=np.int64)
-    tensors = {"input_ids": row, "attention_mask": np.ones_like(row), "token_type_ids": np.zeros_like(row)}
+def _try(
+    manifest: EncoderManifest, tokenizer: Tokenizer, session: ort.InferenceSession, shape: tuple[int, int]
+) -> Scores:
+    """The logits of rows of the highest id that the tokenizer can give; the last of several is padding throughout."""
+    ids = np.full(shape, max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0), dtype=np.int64)
+    ids[1:] = manifest.tokens.pad
+    tensors = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
     logits: Scores = session.run(["logits"], {name: tensors[name] for name in manifest.tokens.inputs})[0]
     return logits

@@ -16,6 +16,7 @@ import msgspec
 from sluice.classifier.features import HASH_NAME, MAX_ORDER
 from sluice.classifier.files import digest_of, read_file, read_pinned
 from sluice.errors import ModelError
+from sluice.risks import RISKS, suggest
 from sluice.text.fold import FOLD_VERSION
 
 __all__ = [
@@ -47,10 +48,9 @@ TOKENIZER_FILE = "tokenizer.json"
 
 _MANIFEST_BYTES = 1 << 20
 
-_Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
-_File = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}(/manifest[.]json)?$")]
-_Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_.-]{0,63}$")]
-_RiskId = Annotated[str, msgspec.Meta(pattern=r"^A\.[1-5]\.[a-z]$")]
+_Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+_File = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}(/manifest[.]json)?\Z")]
+_Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}\Z")]
 _Order = Annotated[int, msgspec.Meta(ge=1, le=MAX_ORDER)]
 _Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Opset = Annotated[int, msgspec.Meta(ge=11)]
@@ -60,7 +60,8 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One output of a model."""
 
     name: _Name
-    risk: _RiskId
+    risk: str
+    """Its id, e.g. `A.1.a`."""
     description: str
     attribute: str = ""
     """For discrimination: the protected attribute, e.g. `gender`."""
@@ -121,7 +122,7 @@ class TokenSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether the text before a sentence is read with it, as the first of two segments."""
     context: Annotated[int, msgspec.Meta(ge=0, le=8192)] = 8192
     """Tokens of the text before that are read at most, its last ones; the more, the more a judgement costs."""
-    pad: Annotated[int, msgspec.Meta(ge=0)] = 0
+    pad: Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)] = 0
     """The id of padding, on the right."""
 
 
@@ -130,7 +131,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     format: Literal[1] = 1
     name: _Name
-    created: Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    created: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
     sha256: dict[_File, _Digest]
     """Of every file that the model needs, by its name beside the manifest."""
     heads: Annotated[tuple[Head, ...], msgspec.Meta(min_length=1, max_length=256)]
@@ -149,6 +150,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             return f"heads: named more than once: {', '.join(twice)}"
+        for number, head in enumerate(self.heads):
+            if head.risk not in RISKS:
+                return f"heads[{number}].risk: unknown risk id {head.risk!r:.60}{suggest(head.risk)}"
         for field in ("slope", "offset"):
             unknown = sorted(set(getattr(self.calibration, field)) - set(names))
             if unknown:

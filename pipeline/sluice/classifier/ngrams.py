@@ -157,8 +157,9 @@ def load_ngrams(directory: Path, manifest: NgramManifest, digest: str, *, thread
         ModelError: something is missing or does not match the manifest. Names the file and the field.
     """
     vocabulary = _load_vocabulary(directory, manifest)
-    session = open_session(directory, manifest.sha256, threads=threads)
+    session = open_session(directory, manifest.sha256, manifest.opset, threads=threads)
     _check_graph(directory / MODEL_FILE, manifest, session)
+    _try(directory / MODEL_FILE, manifest, session)
     return NgramModel(manifest, digest, vocabulary, session)
 
 
@@ -195,3 +196,16 @@ def _check_graph(path: Path, manifest: NgramManifest, session: ort.InferenceSess
             f"{path}: must have two outputs, float `scores` of (batch, {heads}) and float `sums` of (batch, "
             f"{heads + 1}), as heads of {MANIFEST_FILE} says, not {outputs}"
         )
+
+
+def _try(path: Path, manifest: NgramManifest, session: ort.InferenceSession) -> None:
+    """Run two texts, one of the last slot and one of padding alone: a graph may do other than its shapes say."""
+    slots, sums = manifest.features.slots, len(manifest.heads) + 1
+    ids = np.array([[slots - 1], [slots]], dtype=np.int32)
+    try:
+        found = session.run(["scores", "sums"], {"ids": ids, "carried": np.zeros((2, sums), dtype=np.float32)})
+    except Exception as error:  # ONNX Runtime's errors have no base class of their own
+        raise ModelError(f"{path}: does not run on ids up to features.slots of {MANIFEST_FILE}: {error}") from error
+    shapes = [array.shape for array in found]
+    if shapes != [(2, sums - 1), (2, sums)] or not all(np.isfinite(array).all() for array in found):
+        raise ModelError(f"{path}: gives scores and sums of the shapes {shapes} for a batch of 2, or not numbers")

@@ -12,7 +12,8 @@ from typing import Literal
 import onnxruntime as ort
 
 from sluice.classifier.files import check_pinned, read_pinned
-from sluice.classifier.manifest import MODEL_FILE, WEIGHTS_FILE
+from sluice.classifier.manifest import MANIFEST_FILE, MODEL_FILE, WEIGHTS_FILE
+from sluice.classifier.opset import opsets_of
 from sluice.errors import ModelError
 
 __all__ = ["Provider", "open_session"]
@@ -28,18 +29,20 @@ _WEIGHTS_BYTES = 64 << 30
 
 
 def open_session(
-    directory: Path, sha256: Mapping[str, str], *, provider: Provider = "cpu", threads: int = 1
+    directory: Path, sha256: Mapping[str, str], opset: int, *, provider: Provider = "cpu", threads: int = 1
 ) -> ort.InferenceSession:
     """Open `model.onnx` of a model directory.
 
     Args:
         directory: of the model.
         sha256: its files as the manifest pins them.
+        opset: of the file, as the manifest says it.
         provider: where it runs.
         threads: of one run on the CPU; more pays for large models only.
 
     Raises:
-        ModelError: it is not the pinned one, cannot be loaded, or the provider is not there. Names the file.
+        ModelError: it is not the pinned one, cannot be loaded, is of another opset, or the provider is not there.
+            Names the file.
     """
     path = directory / MODEL_FILE
     wanted = _PROVIDERS[provider]
@@ -63,6 +66,11 @@ def open_session(
             raise ModelError(f"{path}: ONNX Runtime does not load it: {error}") from error
     if wanted not in session.get_providers():
         raise ModelError(f"{path}: ONNX Runtime could not start {wanted}")
+    opsets = opsets_of(content)
+    if opsets != {opset}:
+        raise ModelError(
+            f"{path}: is of opset {', '.join(map(str, sorted(opsets)))}, opset of {MANIFEST_FILE} says {opset}"
+        )
     return session
 
 

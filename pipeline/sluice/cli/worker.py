@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
@@ -84,23 +84,7 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
 @_options
 @click.option("--slot", default="0", show_default=True, help="Stable name of this worker's place in the group.")
 @click.option("--metrics-port", type=click.IntRange(0, 65535), default=0, help="Prometheus on 127.0.0.1; 0: none.")
-def worker(
-    bootstrap: str,
-    app_id: str,
-    partitions: int,
-    policy: Path | None,
-    lexicon: Path | None,
-    model: Path | None,
-    provider: Literal["cpu", "cuda"],
-    threads: int,
-    judge_wait_ms: float,
-    detectors: str,
-    session_timeout: float,
-    topics_prefix: str,
-    mock_broker: bool,
-    slot: str,
-    metrics_port: int,
-) -> None:
+def worker(app_id: str, slot: str, topics_prefix: str, judge_wait_ms: float, detectors: str, **same: Any) -> None:
     """Run one worker until SIGTERM or Ctrl-C.
 
     The topics must be there (`sluice topics create`). SLUICE_HASH_KEY in the environment is the secret of the hashes
@@ -113,22 +97,13 @@ def worker(
 
     key = os.environ.get("SLUICE_HASH_KEY")
     settings = WorkerSettings(
-        bootstrap=bootstrap,
         slot=f"{app_id}-{slot}",
         app_id=app_id,
         topics=Topics.prefixed(topics_prefix),
-        partitions=partitions,
-        policy=policy,
-        lexicon=lexicon,
-        model=model,
-        provider=provider,
-        threads=threads,
         judge_wait=judge_wait_ms / 1000,
         detectors=tuple(name.strip() for name in detectors.split(",")),
         hash_key=key.encode() if key else None,
-        metrics_port=metrics_port,
-        session_timeout=session_timeout,
-        mock_broker=mock_broker,
+        **same,  # the other options are settings of the same name
     )
     try:
         run_worker(settings)

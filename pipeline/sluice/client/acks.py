@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
-from types import TracebackType
-from typing import Self
 
 import msgspec
 
-from sluice.client.connection import START_SECONDS, TOPICS, Connection, check_id
+from sluice.client.background import BackgroundSender
+from sluice.client.connection import TOPICS, Connection, check_id
 from sluice.client.sender import RecordSender
 from sluice.contract.ack import Ack
 from sluice.contract.codec import encode
 from sluice.contract.topics import Topics
-from sluice.errors import LimitError, SluiceError, UnavailableError
+from sluice.errors import LimitError, UnavailableError
 
 __all__ = ["AckSender", "AckStats"]
 
@@ -34,7 +32,7 @@ class AckStats(msgspec.Struct):
     """Could not be written: the broker refused them, no room was left, or it was gone at `close`."""
 
 
-class AckSender:
+class AckSender(BackgroundSender):
     """Writes acks to `moderation.acks`, keyed by the producer id, in order, in the background.
 
     An outage of the broker is waited for; nobody's text or stop waits for an ack. Not thread-safe; belongs to the
@@ -56,25 +54,16 @@ class AckSender:
             InputError: the producer id cannot be one.
         """
         check_id(producer_id, "producer_id")
+        super().__init__(
+            RecordSender(bootstrap, producer_id, topics.acks, max_bytes=BATCH_BYTES, connection=connection),
+            "sluice acks",
+        )
         self.stats = AckStats()
-        self.failure: SluiceError | None = None
-        """Why no more acks can be written."""
         self._max_pending = max_pending
-        self._sender = RecordSender(bootstrap, producer_id, topics.acks, max_bytes=BATCH_BYTES, connection=connection)
         self._pending: deque[tuple[bytes, asyncio.Future[None]]] = deque()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self, timeout_s: float = START_SECONDS) -> None:
-        """Connect.
-
-        Raises:
-            UnavailableError: the broker or the topic is not there.
-        """
-        await self._sender.start(timeout_s)
-        self._task = asyncio.create_task(self._run(), name="sluice acks")
 
     def send(self, ack: Ack) -> asyncio.Future[None]:
         """Hand over an ack; does not wait. The result is there when the broker has it safely; it need not be awaited.
@@ -83,7 +72,7 @@ class AckSender:
             LimitError: too many acks wait for the broker.
             UnavailableError: acks cannot be written any more.
         """
-        if self.failure is not None or self._task is None:
+        if self.failure is not None or self._task is None or self._closing:
             self.stats.lost += 1
             raise UnavailableError(f"acks cannot be written: {self.failure or 'not started, or closed'}")
         if len(self._pending) >= self._max_pending:
@@ -101,47 +90,13 @@ class AckSender:
         Raises:
             UnavailableError: acks cannot be written any more.
         """
-        await self._idle.wait()
+        await self._drained()
         if self.failure is not None:
             raise self.failure
 
     async def close(self, timeout_s: float = 5.0) -> None:
-        """Write what waits, for at most `timeout_s`, and let go of the connection. Harmless when repeated.
-
-        Raises:
-            UnavailableError: acks were lost; says how many.
-        """
-        task, self._task = self._task, None
-        if task is None:
-            return
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + timeout_s
-        try:
-            with contextlib.suppress(TimeoutError):  # shows in what is left
-                async with asyncio.timeout_at(deadline):
-                    await self._idle.wait()
-        finally:  # also when we are cancelled
-            task.cancel()
-            await asyncio.wait([task])
-            if self._pending:
-                self._give_up(UnavailableError(f"not acknowledged within {timeout_s:g} s of closing"))
-            # Once broken, there is nothing to wait for.
-            await self._sender.close(0.5 if self.failure is not None else max(0.5, deadline - clock()))
-        if self.failure is not None:
-            raise self.failure
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            await self.close()
-        except UnavailableError:
-            if error is None:
-                raise
+        """As for any sender; acks that wait are less worth waiting for than text."""
+        await super().close(timeout_s)
 
     async def _run(self) -> None:
         while True:
@@ -156,7 +111,7 @@ class AckSender:
                     raise
                 except Exception as error:  # noqa: BLE001  kept, logged, and raised by flush and close
                     self._pending.extendleft(reversed(batch))
-                    self._give_up(error)
+                    self._fail(error)
                     return
                 self.stats.sent += len(batch)
                 for _, future in batch:
@@ -171,7 +126,13 @@ class AckSender:
             batch.append(self._pending.popleft())
         return batch
 
-    def _give_up(self, error: Exception) -> None:
+    async def _drained(self) -> None:
+        await self._idle.wait()
+
+    def _waiting(self) -> bool:
+        return bool(self._pending)
+
+    def _fail(self, error: Exception) -> None:
         if self.failure is None:
             logger.error("acks cannot be written any more; %d are lost: %r", len(self._pending), error)
             self.failure = UnavailableError(f"{len(self._pending)} acks were not written: {error}")

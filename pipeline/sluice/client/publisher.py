@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 import uuid
 import weakref
 from collections import deque
-from types import TracebackType
-from typing import Self
 
 import msgspec
 
-from sluice.client.connection import LIMITS, START_SECONDS, TOPICS, Connection, check_id
+from sluice.client.background import BackgroundSender
+from sluice.client.connection import LIMITS, TOPICS, Connection, check_id
 from sluice.client.outbox import Outbox
 from sluice.client.sender import RecordSender
 from sluice.client.stream import OutputStream
@@ -22,7 +20,7 @@ from sluice.contract.codec import VERSION, encode
 from sluice.contract.frame import Delta, Frame
 from sluice.contract.limits import Limits
 from sluice.contract.topics import Topics
-from sluice.errors import InputError, LimitError, SluiceError, UnavailableError
+from sluice.errors import InputError, LimitError, UnavailableError
 
 __all__ = ["OutputPublisher", "PublisherStats"]
 
@@ -41,7 +39,7 @@ class PublisherStats(msgspec.Struct):
     bytes: int = 0
 
 
-class OutputPublisher:
+class OutputPublisher(BackgroundSender):
     """Batches deltas into frames on `moderation.outputs`, keyed by the producer id.
 
     A frame leaves `linger_ms` after its first delta came, or at once when it is full; while the broker has not
@@ -88,22 +86,19 @@ class OutputPublisher:
         longest = limits.delta_chars * _ESCAPED_BYTES + _REST_BYTES
         if longest > limits.frame_bytes:
             raise InputError(f"limits: a delta can take {longest} bytes, and frame_bytes is {limits.frame_bytes}")
+        super().__init__(
+            RecordSender(bootstrap, producer_id, topics.outputs, max_bytes=limits.frame_bytes, connection=connection),
+            f"sluice outputs of {producer_id}",
+        )
         self.producer_id = producer_id
         self.limits = limits
         self.stats = PublisherStats()
-        self.failure: SluiceError | None = None
-        """Why nothing more can be published."""
         self._linger = linger_ms / 1000
         self._timeout = timeout_s
-        self._sender = RecordSender(
-            bootstrap, producer_id, topics.outputs, max_bytes=limits.frame_bytes, connection=connection
-        )
         self._outbox = Outbox(limits, max_pending_chars, max_pending_deltas)
         self._open: weakref.WeakValueDictionary[str, OutputStream] = weakref.WeakValueDictionary()
         self._flushes: deque[tuple[int, asyncio.Future[None]]] = deque()  # by the count of deltas they wait for
         self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._closing = False
 
     @property
     def pending(self) -> int:
@@ -130,15 +125,6 @@ class OutputPublisher:
         stream = self._open[stream_id] = OutputStream(self, stream_id, profile)
         return stream
 
-    async def start(self, timeout_s: float = START_SECONDS) -> None:
-        """Connect.
-
-        Raises:
-            UnavailableError: the broker or the topic is not there.
-        """
-        await self._sender.start(timeout_s)
-        self._task = asyncio.create_task(self._run(), name=f"sluice outputs of {self.producer_id}")
-
     async def flush(self) -> None:
         """Send what waits without lingering, and wait until the broker has all that was handed over before.
 
@@ -148,45 +134,6 @@ class OutputPublisher:
         self._check()
         await self._drained()
         self._check()
-
-    async def close(self, timeout_s: float = 10.0) -> None:
-        """Send everything, for at most `timeout_s`, and let go of the connection. Harmless when repeated.
-
-        Raises:
-            UnavailableError: not everything was written; says how many deltas were not.
-        """
-        task = self._task
-        if task is None or self._closing:
-            return
-        self._closing = True
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + timeout_s
-        try:
-            with contextlib.suppress(TimeoutError):  # shows in what is left
-                async with asyncio.timeout_at(deadline):
-                    await self._drained()
-        finally:  # also when we are cancelled
-            task.cancel()
-            await asyncio.wait([task])
-            if self._outbox.deltas:
-                self._fail(UnavailableError(f"not acknowledged within {timeout_s:g} s of closing"))
-            # Once broken, there is nothing to wait for.
-            await self._sender.close(0.5 if self.failure is not None else max(0.5, deadline - clock()))
-        if self.failure is not None:
-            raise self.failure
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            await self.close()
-        except UnavailableError:
-            if error is None:
-                raise
 
     async def room(self, chars: int) -> None:
         """For `OutputStream`: wait until `put` may be called with so many characters."""
@@ -209,7 +156,6 @@ class OutputPublisher:
             raise UnavailableError("the publisher is closed" if self._closing else "the publisher was not started")
 
     async def _drained(self) -> None:
-        """Until the broker has all that was handed over before, or there was a failure."""
         wanted = self._outbox.accepted
         if self.stats.deltas < wanted and self.failure is None:
             reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -262,6 +208,9 @@ class OutputPublisher:
             half = len(deltas) // 2
             self._outbox.give_back(deltas[half:])
             deltas = deltas[:half]
+
+    def _waiting(self) -> bool:
+        return bool(self._outbox.deltas)
 
     def _fail(self, error: Exception) -> None:
         lost = self._outbox.clear()

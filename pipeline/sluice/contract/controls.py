@@ -50,8 +50,8 @@ _MAX_STATUSES = 10_000
 WorkerState = Literal["active", "refused", "stopped"]
 
 Reason = Annotated[str, msgspec.Meta(max_length=1_000)]
-_Version = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{12}$")]
-_Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+_Version = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{12}$", max_length=12)]
+_Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
 
 
 class LexiconRef(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ from sluice.errors import UnavailableError
 from sluice.lexicon.lexicon import Lexicon
 from sluice.moderation.detector import Scorer
 from sluice.moderation.detectors import Detectors
+from sluice.moderation.scores import as_scores, as_skimmed
 from sluice.moderation.units import Skimming, Unit
 from sluice.moderation.windows import Progress, WindowScan
 from sluice.policy import Policy, Profile
@@ -133,14 +134,17 @@ def _settle(scorer: Scorer, scans: Sequence[WindowScan]) -> Iterator[tuple[int, 
     """Score what was read: each unit with the number of its text and with what is found in it.
 
     Raises:
-        UnavailableError: the model has no numbers for a text, and the profile fails closed.
+        UnavailableError: the model has no scores for a text, and the profile fails closed.
     """
     if scorer.skimmer is not None:
         skimming = Skimming(scans)
-        scores, states = scorer.skimmer.skim(skimming.states, skimming.pieces)
-        if not len(scores) == len(states) == len(skimming.units):
-            raise UnavailableError("the model gave scores for another number of texts than it was asked about")
-        skimming.take(0, scores, states)
+        found = as_skimmed(
+            scorer.skimmer.skim(skimming.states, skimming.pieces), len(skimming.units), len(scorer.heads)
+        )
+        if found is None:
+            skimming.fail(0, len(skimming.units))
+        else:
+            skimming.take(0, *found)
     asks: list[Unit] = []
     for index, scan in enumerate(scans):
         progress = scan.advance(scan.length)
@@ -148,7 +152,8 @@ def _settle(scorer: Scorer, scans: Sequence[WindowScan]) -> Iterator[tuple[int, 
         yield from _settled(index, progress)
     if not asks:
         return
-    for unit, scores in zip(asks, scorer.judge([unit.passage for unit in asks]), strict=True):
+    rows = as_scores(scorer.judge([unit.passage for unit in asks]), len(asks), len(scorer.heads))
+    for unit, scores in zip(asks, [None] * len(asks) if rows is None else rows, strict=True):
         unit.judged(scores)
     for index, scan in enumerate(scans):
         yield from _settled(index, scan.advance())

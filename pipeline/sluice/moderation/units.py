@@ -6,17 +6,14 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from sluice.moderation.detector import Passage
+from sluice.moderation.scores import Scores, are_probabilities
 
 __all__ = ["CONTEXT_CHARS", "Skimming", "Source", "Unit", "context_of"]
 
 CONTEXT_CHARS = 120
 """Most characters of the text before a unit that it is judged with."""
-
-Scores = NDArray[np.float32]
 
 
 class Unit(msgspec.Struct, eq=False):
@@ -58,8 +55,8 @@ class Unit(msgspec.Struct, eq=False):
         return Passage(self.text, self.context)
 
     def judged(self, scores: Scores | None) -> None:
-        """Take the scores of a judge; None, or anything but numbers, says that there are none."""
-        if scores is not None and np.isfinite(scores).all():
+        """Take the scores of a judge; None, or anything but probabilities, says that there are none."""
+        if scores is not None and are_probabilities(scores):
             self.answer = scores
         else:
             self.failed = True
@@ -95,7 +92,7 @@ class Skimming:
     def take(self, start: int, scores: Scores, states: Sequence[object | None]) -> None:
         """Take what the skimmer says of some of them, from the one at `start` on."""
         for at, (row, state) in enumerate(zip(scores, states, strict=True), start):
-            if np.isfinite(row).all():
+            if are_probabilities(row):
                 unit = self.units[at]
                 unit.skim, unit.running, unit.skimmed = row, state, self._upto[at]
             else:

@@ -34,7 +34,8 @@ from sluice.moderation.detectors import Detectors, keyed_hasher, without_classif
 from sluice.moderation.shard import Shard
 from sluice.policy import Policy
 from sluice.worker.controls import LexiconFollower
-from sluice.worker.pipeline import Pipeline, Record
+from sluice.worker.pipeline import Pipeline
+from sluice.worker.record import Record
 from sluice.worker.settings import WorkerSettings
 from sluice.worker.sink import KafkaSink
 from sluice.worker.source import SeekingApp, between

@@ -25,13 +25,12 @@ class Caller:
         """What the function returns; None when it failed or did not answer in time."""
         if self._stuck is not None and not self._stuck.done():
             return None
-        future = asyncio.get_running_loop().run_in_executor(self._executor, function, *args)
+        future = asyncio.get_running_loop().run_in_executor(self._executor, _answer, function, *args)
         try:
             return await asyncio.wait_for(asyncio.shield(future), self._deadline)
-        except Exception:  # noqa: BLE001 - whatever a model raises, the profile's failure outcome holds
+        except TimeoutError:
             # A call that hangs keeps its thread; until it comes back every further one counts as not answered.
             self._stuck = future
-            future.add_done_callback(_retrieve)
             return None
 
     def close(self) -> None:
@@ -39,7 +38,13 @@ class Caller:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _retrieve(future: asyncio.Future[Any]) -> None:
-    """Take the exception of a call nobody waits for any more, so that it is not reported as forgotten."""
-    if not future.cancelled():
-        future.exception()
+def _answer(function: Callable[..., _T], *args: object) -> _T | None:
+    """In the thread: what the function returns, None when it raises.
+
+    Whatever a model raises, the profile's failure outcome holds; a panic in Rust is no `Exception`. Signals go to the
+    main thread, so nothing but the model's own failures ends here.
+    """
+    try:
+        return function(*args)
+    except BaseException:  # noqa: BLE001
+        return None

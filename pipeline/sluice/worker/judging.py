@@ -16,7 +16,9 @@ import msgspec
 
 from sluice.metrics import Metrics
 from sluice.moderation.detector import Scorer
-from sluice.moderation.shard import Ask, Shard
+from sluice.moderation.scores import as_scores
+from sluice.moderation.shard import Shard
+from sluice.moderation.steps import Ask
 from sluice.worker.calls import Caller
 
 __all__ = ["Asked", "Judging"]
@@ -155,8 +157,9 @@ class Judging:
         if not units or self._scorer is None:
             return
         began = time.perf_counter()
-        rows = await self._caller.call(self._scorer.judge, [unit.passage for unit in units])
-        if rows is None or rows.shape != (len(units), len(self._scorer.heads)):
+        found = await self._caller.call(self._scorer.judge, [unit.passage for unit in units])
+        rows = as_scores(found, len(units), len(self._scorer.heads))
+        if rows is None:
             metrics.scoring_failures.labels("judge").inc()
             metrics.unanswered.labels("failed").inc(len(units))
             for unit in units:

@@ -15,34 +15,26 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 
 import msgspec
 
-from sluice.contract import BadFrameError, Flag, Limits, Order, Quarantine, Release, Topics, encode, read_frame
-from sluice.contract.codec import VERSION, BadDelta
+from sluice.contract import BadFrameError, Limits, Topics, read_frame
+from sluice.contract.codec import BadDelta
 from sluice.metrics import Metrics
 from sluice.moderation.checkpoint import Checkpoint, plan_checkpoint, stopped_entries
 from sluice.moderation.detectors import Detectors
-from sluice.moderation.shard import Shard, Step, skimming
-from sluice.worker.calls import Caller
+from sluice.moderation.shard import Shard
+from sluice.moderation.steps import Step
 from sluice.worker.judging import Asked, Judging
+from sluice.worker.partitions import Partitions
+from sluice.worker.record import Record
 from sluice.worker.sink import Sink, Written
+from sluice.worker.skimming import SkimStage
+from sluice.worker.writing import Store, Writer
 
-__all__ = ["Pipeline", "Record"]
-
-Writes = list[tuple[bytes, bytes | None]]
+__all__ = ["Pipeline"]
 
 _QUEUED_FRAMES = 512
 """Frames between the stages; beyond it stage one waits, so overload becomes latency and not memory."""
-_UNITS_AT_ONCE = 256
-"""Units in one call of the skimmer, so that its deadline is about a model that hangs and not about a backlog."""
 _FRAMES_AT_ONCE = 256
 """Frames that stage two finishes together, so that one call of the skimmer serves them all."""
-
-
-class Record(msgspec.Struct, frozen=True, gc=False):
-    """One record of `moderation.outputs`."""
-
-    partition: int
-    offset: int
-    value: bytes
 
 
 class _Begun(msgspec.Struct, eq=False):
@@ -64,7 +56,7 @@ class Pipeline:
         *,
         new_shard: Callable[[int], Awaitable[Shard]],
         between: Callable[[int, int, int], AsyncIterator[Record]],
-        store: Callable[[int, Writes], Awaitable[None]],
+        store: Store,
         scoring_deadline: float,
         judge_wait: float,
     ) -> None:
@@ -79,28 +71,26 @@ class Pipeline:
         """
         self._detectors = detectors
         self._limits = limits
-        self._topics = topics
-        self._sink = sink
         self._metrics = metrics
-        self._new_shard = new_shard
         self._between = between
         self._store = store
-        self._shards: dict[int, Shard] = {}
-        self._decided: dict[int, int] = {}  # partition -> last frame whose decisions are all acknowledged
-        self._committed: dict[int, int] = {}
-        self._seen: dict[int, int] = {}  # partition -> next offset at the last `catch_up`
+        self._writer = Writer(topics, sink, store, metrics)
+        self._partitions = Partitions(new_shard, metrics)
         self._queue: asyncio.Queue[_Begun] = asyncio.Queue(_QUEUED_FRAMES)
         self._answers: list[Asked] = []
         self._work = asyncio.Event()
         self._intake = asyncio.Lock()
         self._finishing = asyncio.Lock()  # held while decisions are made and until the broker has them
-        self.epoch = 0
-        """Counts the times that all partitions were dropped; what was read before the last time is not ours."""
-        self._skimmer = Caller("skim", scoring_deadline)
+        self._skim_stage = SkimStage(metrics, scoring_deadline)
         self._judging = Judging(
             detectors.scorer, metrics, wait=judge_wait, deadline=scoring_deadline, answered=self._take_answers
         )
         metrics.uses_lexicon(detectors.lexicon.version)
+
+    @property
+    def epoch(self) -> int:
+        """Counts the times that all partitions were dropped; what was read before the last time is not ours."""
+        return self._partitions.epoch
 
     @property
     def detectors(self) -> Detectors:
@@ -118,12 +108,12 @@ class Pipeline:
             began = time.perf_counter()
             await self._queue.join()
             async with self._finishing:
-                for partition, shard in list(self._shards.items()):
+                for shard in self._partitions.shards:
                     streams = [stream for stream, stored in shard.ended.stopped.items() if not stored]
-                    if streams and self._shards.get(partition) is shard:
-                        await self._store(partition, stopped_entries(shard, streams))
+                    if streams and self._partitions.held(shard):
+                        await self._store(shard.partition, stopped_entries(shard, streams))
                 self._detectors = detectors
-                for shard in self._shards.values():
+                for shard in self._partitions.shards:
                     shard.use(detectors)
             self._metrics.uses_lexicon(detectors.lexicon.version)
             self._metrics.lexicon_swaps.inc()
@@ -134,7 +124,7 @@ class Pipeline:
         epoch = self.epoch
         async with self._intake:
             for record in records:
-                shard = await self._shard(record.partition, epoch)
+                shard = await self._partitions.shard(record.partition, epoch)
                 if shard is None:
                     return
                 if record.offset > shard.next_offset:
@@ -152,28 +142,13 @@ class Pipeline:
         """
         async with self._intake:
             for partition, end in ends.items():
-                shard = await self._shard(partition, epoch)
+                shard = await self._partitions.shard(partition, epoch)
                 if shard is None:
                     return
                 # Behind, and not moved since the last call: nothing is coming.
-                if shard.next_offset < end and self._seen.get(partition) == shard.next_offset:
+                if shard.next_offset < end and self._partitions.seen.get(partition) == shard.next_offset:
                     await self._read_skipped(shard, end)
-                self._seen[partition] = shard.next_offset
-
-    async def _shard(self, partition: int, epoch: int) -> Shard | None:
-        """The partition's shard; None when the partitions were dropped since `epoch`."""
-        if epoch != self.epoch:
-            return None
-        shard = self._shards.get(partition)
-        if shard is None:
-            shard = await self._new_shard(partition)
-            if epoch != self.epoch:
-                return None
-            self._shards[partition] = shard
-            self._decided[partition] = shard.next_offset - 1
-            self._committed[partition] = shard.committed
-            self._metrics.partitions.set(len(self._shards))
-        return shard
+                self._partitions.seen[partition] = shard.next_offset
 
     async def _read_skipped(self, shard: Shard, end: int) -> None:
         """Begin the frames before offset `end` that the log has; where it has none, there is nothing to read."""
@@ -189,17 +164,18 @@ class Pipeline:
             read = read_frame(record.value, self._limits)
         except BadFrameError as error:
             bad = BadDelta(str(error.reason), str(error), "", None, record.value[: self._limits.quarantine_bytes])
-            writing.append(await self._quarantine(record, error.producer, bad))
+            writing.append(await self._writer.quarantine(record, error.producer, bad))
             step = shard.skip(record.offset, wall=time.time())
         else:
             now, wall = time.monotonic(), time.time()
             step = shard.begin(read.frame, record.offset, now=now, wall=wall)
             rejected = (*read.bad, *step.rejected)
-            writing = [await self._quarantine(record, read.frame.producer, bad) for bad in rejected]
+            writing = [await self._writer.quarantine(record, read.frame.producer, bad) for bad in rejected]
         await self._pass_on(shard, step, writing)
 
     async def _pass_on(self, shard: Shard, step: Step, writing: list[Written]) -> None:
-        writing += await self._write_all(shard, step.urgent)
+        if self._partitions.held(shard):  # else it was revoked while others were written
+            writing += await self._writer.decisions(shard, step.urgent)
         await self._queue.put(_Begun(shard, step, writing))
         self._work.set()
         self._metrics.queued_frames.set(self._queue.qsize())
@@ -238,24 +214,24 @@ class Pipeline:
     async def _answered(self, answers: Sequence[Asked]) -> list[_Begun]:
         """Steps for units whose answers have come. What was revoked meanwhile its next owner decides."""
         begun: list[_Begun] = []
-        for shard in list(self._shards.values()):
+        for shard in self._partitions.shards:
             asks = [answer.ask for answer in answers if answer.shard is shard]
-            if self._shards.get(shard.partition) is not shard:
+            if not self._partitions.held(shard):
                 continue
             steps = shard.answered(asks, wall=time.time())
-            begun += [_Begun(shard, step, await self._write_all(shard, step.urgent)) for step in steps]
+            begun += [_Begun(shard, step, await self._writer.decisions(shard, step.urgent)) for step in steps]
         return begun
 
     async def _finish(self, batch: Sequence[_Begun]) -> None:
-        await self._skim([begun.step for begun in batch])
+        await self._skim_stage.skim(self._detectors.scorer, [begun.step for begun in batch])
         writing: list[Written] = []
         for begun in batch:
             writing += begun.writing
             shard = begun.shard
-            if self._shards.get(shard.partition) is not shard:
+            if not self._partitions.held(shard):
                 continue  # revoked meanwhile; its next owner decides these frames again
             finished = shard.finish(begun.step, wall=time.time())
-            writing += await self._write_all(shard, finished.decisions)
+            writing += await self._writer.decisions(shard, finished.decisions)
             if finished.asks:
                 await self._judging.add(shard, finished.asks)
         if writing:
@@ -265,28 +241,11 @@ class Pipeline:
             shard, step = begun.shard, begun.step
             if not step.is_frame:
                 continue
-            if self._shards.get(shard.partition) is shard:
-                self._decided[shard.partition] = step.origin.frame.offset
+            if self._partitions.held(shard):
+                self._partitions.decided[shard.partition] = step.origin.frame.offset
             self._metrics.frames.inc()
             if step.origin.sent_at:
                 self._metrics.decision_latency.observe(max(0.0, wall - step.origin.sent_at))
-
-    async def _skim(self, steps: Sequence[Step]) -> None:
-        """Have the skimmer read what these steps have added to their channels."""
-        scorer, skim, metrics = self._detectors.scorer, skimming(steps), self._metrics
-        if scorer is None or scorer.skimmer is None:
-            return
-        for start in range(0, len(skim.units), _UNITS_AT_ONCE):
-            pieces = skim.pieces[start : start + _UNITS_AT_ONCE]
-            began = time.perf_counter()
-            found = await self._skimmer.call(scorer.skimmer.skim, skim.states[start : start + len(pieces)], pieces)
-            if found is None or found[0].shape != (len(pieces), len(scorer.heads)) or len(found[1]) != len(pieces):
-                metrics.scoring_failures.labels("skim").inc()
-                skim.fail(start, start + len(pieces))
-                continue
-            skim.take(start, *found)
-            metrics.skimming.observe(time.perf_counter() - began)
-            metrics.units_skimmed.inc(len(pieces))
 
     async def drained(self) -> None:
         """Wait until every frame that was taken is finished, all that had to be judged is, and the broker has the
@@ -301,7 +260,7 @@ class Pipeline:
         """Let time pass: slow sentences, gaps. Call it about twenty times a second."""
         async with self._intake:
             now, wall = time.monotonic(), time.time()
-            for shard in self._shards.values():
+            for shard in self._partitions.shards:
                 for step in shard.tick(now=now, wall=wall):
                     await self._pass_on(shard, step, [])
 
@@ -319,105 +278,49 @@ class Pipeline:
         with self._metrics.checkpoint.time():
             async with self._intake:
                 now, wall = time.monotonic(), time.time()
-                for shard in self._shards.values():
+                for shard in self._partitions.shards:
                     for step in shard.expire(now=now, wall=wall):
                         await self._pass_on(shard, step, [])
                 await self._queue.join()
                 async with self._finishing:
                     plans = self._plan(max_age)
             for shard, plan in plans:
-                if plan.writes and self._shards.get(shard.partition) is shard:
+                if plan.writes and self._partitions.held(shard):
                     await self._store(shard.partition, plan.writes)
                     self._metrics.table_writes.inc(len(plan.writes))
+            committed = self._partitions.committed
             moved = {
                 shard.partition: plan.commit
                 for shard, plan in plans
-                if self._shards.get(shard.partition) is shard and plan.commit > self._committed[shard.partition]
+                if self._partitions.held(shard) and plan.commit > committed[shard.partition]
             }
             if moved and await commit(moved):
                 for partition, offset in moved.items():
-                    if partition in self._committed:
-                        self._committed[partition] = offset
+                    if partition in committed:
+                        committed[partition] = offset
 
     def _plan(self, max_age: float) -> list[tuple[Shard, Checkpoint]]:
         now = time.monotonic()
-        self._count(self._shards.values())
+        self._partitions.count()
         return [
             (
                 shard,
                 plan_checkpoint(
                     shard,
-                    decided=self._decided[partition],
-                    committed=self._committed[partition],
+                    decided=self._partitions.decided[shard.partition],
+                    committed=self._partitions.committed[shard.partition],
                     now=now,
                     max_age=max_age,
                 ),
             )
-            for partition, shard in self._shards.items()
+            for shard in self._partitions.shards
         ]
 
     def drop(self) -> None:
         """Forget all partitions: they were revoked. What comes next is read from the commit and the table."""
-        self.epoch += 1
-        self._shards.clear()
-        self._decided.clear()
-        self._committed.clear()
-        self._seen.clear()
-        self._metrics.partitions.set(0)
-        self._metrics.open_streams.set(0)
+        self._partitions.drop()
 
     def close(self) -> None:
         """Let go of the model's threads, without waiting for a call that hangs."""
-        self._skimmer.close()
+        self._skim_stage.close()
         self._judging.close()
-
-    async def _quarantine(self, record: Record, producer: str, bad: BadDelta) -> Written:
-        self._metrics.quarantined.labels(bad.reason).inc()
-        quarantine = Quarantine(
-            v=VERSION,
-            topic=self._topics.outputs,
-            partition=record.partition,
-            offset=record.offset,
-            reason=bad.reason,
-            detail=bad.detail,
-            size=len(bad.payload) if bad.stream else len(record.value),
-            producer=producer,
-            stream=bad.stream,
-            seq=bad.seq,
-            payload=bad.payload,
-        )
-        return await self._sink.write(
-            self._topics.quarantine, record.partition, producer.encode() or None, encode(quarantine)
-        )
-
-    async def _write_all(self, shard: Shard, decisions: Sequence[Release | Order | Flag]) -> list[Written]:
-        """Write decisions. A stop that reading the log again would not repeat, because time or an outage caused it, is
-        first put into the table."""
-        lasting = {d.stream for d in decisions if isinstance(d, Order) and d.reason != "finding"}
-        if lasting:
-            await self._store(shard.partition, stopped_entries(shard, lasting))
-        return [await self._write(shard.partition, decision) for decision in decisions]
-
-    async def _write(self, partition: int, decision: Release | Order | Flag) -> Written:
-        metrics = self._metrics
-        if isinstance(decision, Order):
-            metrics.orders.labels(
-                decision.order, decision.reason, decision.finding.risk if decision.finding else ""
-            ).inc()
-        elif isinstance(decision, Flag):
-            metrics.flags.labels(decision.finding.risk if decision.finding else "").inc()
-        elif decision.unscanned:
-            metrics.unscanned.inc(len(decision.unscanned))
-        return await self._sink.write(self._topics.decisions, partition, decision.producer.encode(), encode(decision))
-
-    def _count(self, shards: Iterable[Shard]) -> None:
-        streams = 0
-        for shard in shards:
-            counts = shard.take_counts()
-            self._metrics.deltas.labels("read").inc(max(0, counts.deltas - counts.repeats))
-            self._metrics.deltas.labels("repeat").inc(counts.repeats)
-            self._metrics.deltas.labels("after_stop").inc(counts.after_stop)
-            self._metrics.characters.inc(counts.characters)
-            self._metrics.gaps.inc(counts.gaps)
-            streams += len(shard.streams)
-        self._metrics.open_streams.set(streams)

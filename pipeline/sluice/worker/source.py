@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from sluice.worker.pipeline import Record
+from sluice.worker.record import Record
 
 __all__ = ["SeekingApp", "between"]
 

@@ -1,0 +1,34 @@
+"""What a scorer returned, checked before anything is decided by it: a scorer that breaks its contract has failed."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Scores", "are_probabilities", "as_scores", "as_skimmed"]
+
+Scores = NDArray[np.float32]
+
+
+def as_scores(found: object, texts: int, heads: int) -> Scores | None:
+    """What `Scorer.judge` returned, as an array of our own `(texts, heads)`; None if it is no array of floats of that
+    shape. Single rows may still be no probabilities."""
+    if not isinstance(found, np.ndarray) or found.shape != (texts, heads) or found.dtype.kind != "f":
+        return None
+    with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite, which is no probability either
+        return np.array(found, dtype=np.float32)
+
+
+def as_skimmed(found: object, texts: int, heads: int) -> tuple[Scores, list[object | None]] | None:
+    """The same for what `Skimmer.skim` returned: the scores, and a list of as many states."""
+    if not isinstance(found, tuple) or len(found) != 2:
+        return None
+    scores, states = as_scores(found[0], texts, heads), found[1]
+    if scores is None or not isinstance(states, list) or len(states) != texts:
+        return None
+    return scores, states
+
+
+def are_probabilities(row: Scores) -> bool:
+    """Whether all scores of one text are from 0 to 1; what is not a number is not."""
+    return bool(((row >= 0) & (row <= 1)).all())
