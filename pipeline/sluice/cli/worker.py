@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from sluice.cli.options import Number
 from sluice.errors import InputError
 
 __all__ = ["worker", "workers"]
@@ -51,7 +52,7 @@ _OPTIONS = [
     ),
     click.option(
         "--judge-wait-ms",
-        type=click.FloatRange(0, 1_000),
+        type=Number(0, 1_000),
         default=5.0,
         show_default=True,
         help="How long a sentence may wait for others that the strong model judges with it.",
@@ -64,7 +65,7 @@ _OPTIONS = [
     ),
     click.option(
         "--session-timeout",
-        type=click.FloatRange(1, 300),
+        type=Number(1, 300),
         default=6.0,
         show_default=True,
         help="Seconds without a heartbeat after which a worker's partitions go to another.",

@@ -16,7 +16,8 @@ from sluice.contract.limits import Limits
 from sluice.evaluation.rows import Row
 from sluice.moderation.channel import ChannelState
 from sluice.moderation.detectors import Detectors
-from sluice.moderation.shard import Ask, Shard, Step, skimming
+from sluice.moderation.shard import Shard
+from sluice.moderation.steps import Ask, Step, skimming
 from sluice.moderation.units import Unit
 from sluice.moderation.windows import HeadRules
 from sluice.policy import Profile

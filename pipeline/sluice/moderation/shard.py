@@ -23,10 +23,10 @@ from sluice.moderation.ended import Ended
 from sluice.moderation.live import LiveStreams
 from sluice.moderation.orders import Origin, failure_orders
 from sluice.moderation.reading import Reader
-from sluice.moderation.steps import Ask, Counts, Finished, Step, skimming
+from sluice.moderation.steps import Ask, Counts, Finished, Step
 from sluice.moderation.units import Unit
 
-__all__ = ["Ask", "Shard", "Step", "skimming"]
+__all__ = ["Shard"]
 
 _MARKS_AT_ONCE = 500
 """Marks in one release; with the longest ids in four-byte characters that is 0.4 MB, below any broker's limit."""
