@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment import Augmenter
-from data import Example, cold_test, own_texts, sentences
+from data import Example, cold_test, jade_safe, own_texts, sentences, stable_fraction
 from disguise_kinds import AS_WRITTEN, KINDS
 from heads import HEADS
 from sluice import Moderator
@@ -33,6 +33,9 @@ Scores = NDArray[np.float32]
 
 AT = (0.5, 0.7, 0.9)
 """Thresholds that are reported; the default profile flags at the second and stops at the third."""
+
+AGAINST_BIAS = ("antibias/", "counterspeech/")
+"""Groups of own texts: against a prejudice, or in that form."""
 
 SPREAD_CHARS = 400
 """A whole answer is about so long."""
@@ -58,6 +61,7 @@ def main() -> None:
     cold(model, args.data)
     scores = score(model, apart)
     own(scores, apart)
+    contexts(model, apart, scores, args.data)
     calibration(scores, apart, args.plot)
     disguised(model, apart, scores)
     questions(model, args.data)
@@ -141,12 +145,30 @@ def own(scores: Scores, examples: Sequence[Example]) -> None:
         "Chinese": ~english & ~context,
         "English": english & ~context,
         "with a context": context,
+        "text against bias and its twins": np.array([e.group.startswith(AGAINST_BIAS) for e in examples]),
     }
     for name, group in groups.items():
         for kind, of in (("harmful", harm == 1), ("harmless", harm == 0)):
             part = top[group & of]
             rates = ", ".join(f"{share(part, at):.1%} reach {at}" for at in AT)
             print(f"\nAny head, {len(part)} {kind} texts, {name}: {rates}.")
+    print()
+
+
+def contexts(model: Model, examples: Sequence[Example], scores: Scores, data: Path) -> None:
+    """What a context tells of the texts that were written with one, and what it costs where it tells nothing."""
+    print("## What stands before a text\n")
+    harm, context = _harm(examples), np.array([bool(example.context) for example in examples])
+    top = scores.max(axis=1).astype(np.float64)
+    bare = alone(model, [example.text for example in examples]).max(axis=1).astype(np.float64)
+    told = f"AUROC {auroc(top[context], harm[context]):.3f} with it, {auroc(bare[context], harm[context]):.3f} without"
+    print(f"{context.sum()} texts written with a context, any head: {told}.\n")
+    chosen = [n for n, example in enumerate(examples) if harm[n] and not example.context]
+    safe = sorted((e.text for e in jade_safe(data)), key=stable_fraction)[: len(chosen)]
+    behind = model.score([Passage(examples[n].text, before) for n, before in zip(chosen, safe, strict=True)])
+    for at in AT:
+        rates = f"{share(bare[chosen], at):.1%} alone, {share(behind.max(axis=1), at):.1%} behind one of a safe answer"
+        print(f"- {len(chosen)} harmful texts written without one reach {at}: {rates}")
     print()
 
 
