@@ -74,8 +74,8 @@ class Pipeline:
         self._metrics = metrics
         self._between = between
         self._store = store
-        self._writer = Writer(topics, sink, store, metrics)
         self._partitions = Partitions(new_shard, metrics)
+        self._writer = Writer(topics, sink, store, metrics, held=self._partitions.held)
         self._queue: asyncio.Queue[_Begun] = asyncio.Queue(_QUEUED_FRAMES)
         self._answers: list[Asked] = []
         self._work = asyncio.Event()
@@ -129,7 +129,7 @@ class Pipeline:
                     return
                 if record.offset > shard.next_offset:
                     await self._read_skipped(shard, record.offset)
-                if record.offset >= shard.next_offset:
+                if record.offset >= shard.next_offset and self._partitions.held(shard):
                     await self._begin(shard, record)
 
     async def catch_up(self, ends: Mapping[int, int], epoch: int) -> None:
@@ -148,12 +148,15 @@ class Pipeline:
                 # Behind, and not moved since the last call: nothing is coming.
                 if shard.next_offset < end and self._partitions.seen.get(partition) == shard.next_offset:
                     await self._read_skipped(shard, end)
-                self._partitions.seen[partition] = shard.next_offset
+                if self._partitions.held(shard):
+                    self._partitions.seen[partition] = shard.next_offset
 
     async def _read_skipped(self, shard: Shard, end: int) -> None:
         """Begin the frames before offset `end` that the log has; where it has none, there is nothing to read."""
         self._metrics.skipped_reads.inc()
         async for missing in self._between(shard.partition, shard.next_offset, end):
+            if not self._partitions.held(shard):
+                return
             await self._begin(shard, missing)
         if shard.next_offset < end:  # transaction markers, or records that retention has deleted
             shard.begin_at(end, shard.committed)
@@ -164,18 +167,17 @@ class Pipeline:
             read = read_frame(record.value, self._limits)
         except BadFrameError as error:
             bad = BadDelta(str(error.reason), str(error), "", None, record.value[: self._limits.quarantine_bytes])
-            writing.append(await self._writer.quarantine(record, error.producer, bad))
+            writing += await self._writer.quarantine(shard, record, error.producer, [bad])
             step = shard.skip(record.offset, wall=time.time())
         else:
             now, wall = time.monotonic(), time.time()
             step = shard.begin(read.frame, record.offset, now=now, wall=wall)
             rejected = (*read.bad, *step.rejected)
-            writing = [await self._writer.quarantine(record, read.frame.producer, bad) for bad in rejected]
+            writing += await self._writer.quarantine(shard, record, read.frame.producer, rejected)
         await self._pass_on(shard, step, writing)
 
     async def _pass_on(self, shard: Shard, step: Step, writing: list[Written]) -> None:
-        if self._partitions.held(shard):  # else it was revoked while others were written
-            writing += await self._writer.decisions(shard, step.urgent)
+        writing += await self._writer.decisions(shard, step.urgent)
         await self._queue.put(_Begun(shard, step, writing))
         self._work.set()
         self._metrics.queued_frames.set(self._queue.qsize())

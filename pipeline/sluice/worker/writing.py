@@ -19,16 +19,22 @@ Store = Callable[[int, list[tuple[bytes, bytes | None]]], Awaitable[None]]
 
 
 class Writer:
-    """Counts what it writes. Belongs to one event loop."""
+    """Counts what it writes. For a shard that is not held any more nothing is begun. Belongs to one event loop."""
 
-    def __init__(self, topics: Topics, sink: Sink, store: Store, metrics: Metrics) -> None:
+    def __init__(
+        self, topics: Topics, sink: Sink, store: Store, metrics: Metrics, *, held: Callable[[Shard], bool]
+    ) -> None:
         self._topics = topics
         self._sink = sink
         self._store = store
         self._metrics = metrics
+        self._held = held
 
-    async def quarantine(self, record: Record, producer: str, bad: BadDelta) -> Written:
-        """Put away what could not be read, a whole record or one delta of it."""
+    async def quarantine(self, shard: Shard, record: Record, producer: str, bad: Sequence[BadDelta]) -> list[Written]:
+        """Put away what could not be read, a whole record or deltas of it."""
+        return [await self._put_away(record, producer, one) for one in bad if self._held(shard)]
+
+    async def _put_away(self, record: Record, producer: str, bad: BadDelta) -> Written:
         self._metrics.quarantined.labels(bad.reason).inc()
         quarantine = Quarantine(
             v=VERSION,
@@ -49,7 +55,10 @@ class Writer:
 
     async def decisions(self, shard: Shard, decisions: Sequence[Release | Order | Flag]) -> list[Written]:
         """Write decisions. A stop that reading the log again would not repeat, because time or an outage caused it, is
-        first put into the table."""
+        first put into the table. From then on a next owner takes the stream for stopped and says nothing of it, so
+        what was begun is written also when the shard goes meanwhile."""
+        if not self._held(shard):
+            return []
         lasting = {d.stream for d in decisions if isinstance(d, Order) and d.reason != "finding"}
         if lasting:
             await self._store(shard.partition, stopped_entries(shard, lasting))
