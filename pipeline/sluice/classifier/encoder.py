@@ -19,7 +19,7 @@ from tokenizers import Encoding, Tokenizer
 
 from sluice.classifier.manifest import MANIFEST_FILE, MODEL_FILE, TOKENIZER_FILE, EncoderManifest, Head
 from sluice.classifier.session import Provider, open_session
-from sluice.classifier.tokenizer import load_tokenizer
+from sluice.classifier.tokenizer import load_tokenizer, rows_of
 from sluice.errors import ModelError
 from sluice.moderation.detector import Passage
 from sluice.text.fold import fold_text
@@ -57,7 +57,6 @@ class EncoderModel:
         self._offset = np.array([calibration.offset.get(name, 0.0) for name in names], dtype=np.float32)
         self._logits_of = [[at for at, output in enumerate(manifest.outputs) if output == name] for name in names]
         self._reads_context = manifest.tokens.pair and manifest.tokens.context > 0
-        self._room = manifest.tokens.max_tokens - tokenizer.num_special_tokens_to_add(False)
         self._room_of_pair = manifest.tokens.max_tokens - tokenizer.num_special_tokens_to_add(True)
 
     def score(self, passages: Sequence[Passage]) -> Scores:
@@ -86,9 +85,7 @@ class EncoderModel:
             context = self._tokens(passage.context)
             context.truncate(min(self._room_of_pair - len(text), self.manifest.tokens.context), direction="left")
             return [self._tokenizer.post_process(context, text)]
-        text.truncate(self._room)
-        first = self._tokenizer.post_process(text)
-        return [first, *first.overflowing]
+        return rows_of(self._tokenizer, text, self.manifest.tokens.max_tokens)
 
     def _tokens(self, text: str) -> Encoding:
         if self.manifest.fold:
