@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from onnx import helper, numpy_helper
 
 from sluice.classifier import files, load_manifest, load_model
 from sluice.errors import ModelError
@@ -301,6 +302,16 @@ def test_an_encoder_with_another_output(tmp_path: Path) -> None:
     proto.graph.output[0].name = proto.graph.node[-1].output[0] = "scores"
     rewrite(directory, "model.onnx", proto.SerializeToString())
     refuse(directory, "model.onnx", "one output, float `logits`")
+
+
+def test_an_encoder_that_knows_one_segment_and_is_to_read_two(copy_of: Copy, encoder_dir: Path) -> None:
+    copy = copy_of(encoder_dir)
+    proto = encoder_graph(2)
+    proto.graph.initializer.append(numpy_helper.from_array(np.zeros(1, dtype=np.float32), "segments"))
+    cast = next(node for node in proto.graph.node if node.input[0] == "token_type_ids")
+    cast.CopyFrom(helper.make_node("Gather", ["segments", "token_type_ids"], cast.output))
+    rewrite(copy, "model.onnx", proto.SerializeToString())
+    refuse(copy, "model.onnx", "does not run on what tokenizer.json makes of a text with another before it")
 
 
 def test_the_shipped_manifest_maps_every_head(ngram_dir: Path) -> None:

@@ -19,7 +19,7 @@ from tokenizers import Encoding, Tokenizer
 
 from sluice.classifier.manifest import MANIFEST_FILE, MODEL_FILE, TOKENIZER_FILE, EncoderManifest, Head
 from sluice.classifier.session import Provider, open_session
-from sluice.classifier.tokenizer import load_tokenizer, rows_of
+from sluice.classifier.tokenizer import load_tokenizer, named_errors, rows_of
 from sluice.errors import ModelError
 from sluice.moderation.detector import Passage
 from sluice.text.fold import fold_text
@@ -169,6 +169,7 @@ def load_encoder(
                 f"{path}: gives logits of shape {logits.shape} for a batch of {rows}, or not numbers; outputs of "
                 f"{MANIFEST_FILE} names {len(manifest.outputs)}"
             )
+    _try_texts(path, model)
     return model
 
 
@@ -199,3 +200,11 @@ def _try(
     tensors = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
     logits: Scores = session.run(["logits"], {name: tensors[name] for name in manifest.tokens.inputs})[0]
     return logits
+
+
+def _try_texts(path: Path, model: EncoderModel) -> None:
+    """Score a text alone and with what stands before it: the tokenizer has type ids of its own for each."""
+    with named_errors(path, f"does not run on what {TOKENIZER_FILE} makes of a text with another before it"):
+        scores = model.score([Passage("a"), Passage("a", "a"), Passage("", "a")])
+    if not np.isfinite(scores).all():
+        raise ModelError(f"{path}: gives a text, or one with another before it, logits that are not numbers")

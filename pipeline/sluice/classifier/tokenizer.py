@@ -18,7 +18,7 @@ from sluice.classifier.files import read_pinned
 from sluice.classifier.manifest import MANIFEST_FILE, TOKENIZER_FILE, EncoderManifest, TokenSpec
 from sluice.errors import ModelError
 
-__all__ = ["load_tokenizer", "rows_of"]
+__all__ = ["load_tokenizer", "named_errors", "rows_of"]
 
 _TOKENIZER_BYTES = 64 << 20  # the largest vocabularies in use take a quarter of it
 _MOST_STATED = 1_024
@@ -47,7 +47,7 @@ def load_tokenizer(directory: Path, manifest: EncoderManifest) -> Tokenizer:
     """
     path = directory / TOKENIZER_FILE
     content = read_pinned(directory, TOKENIZER_FILE, manifest.sha256[TOKENIZER_FILE], _TOKENIZER_BYTES)
-    with _named(path, "not a tokenizer"):
+    with named_errors(path, "not a tokenizer"):
         tokenizer = Tokenizer.from_str(content.decode())
         tokenizer.no_padding()
         tokenizer.no_truncation()
@@ -79,7 +79,7 @@ def rows_of(tokenizer: Tokenizer, text: Encoding, max_tokens: int) -> list[Encod
 
 def _check_special(path: Path, tokenizer: Tokenizer, tokens: TokenSpec) -> None:
     for pair in (False, True) if tokens.pair else (False,):
-        with _named(path, "fails on a text"):
+        with named_errors(path, "fails on a text"):
             special = tokenizer.num_special_tokens_to_add(pair)
         if special >= tokens.max_tokens:
             raise ModelError(
@@ -90,11 +90,11 @@ def _check_special(path: Path, tokenizer: Tokenizer, tokens: TokenSpec) -> None:
 
 def _try(path: Path, tokenizer: Tokenizer, text: str) -> Encoding:
     limit = _MOST_TRIED * len(text) + _MOST_ADDED
-    with _named(path, "fails on a text"):
+    with named_errors(path, "fails on a text"):
         normalized = text if tokenizer.normalizer is None else tokenizer.normalizer.normalize_str(text)
     if len(normalized) > limit:
         raise ModelError(f"{path}: normalizer: makes {len(normalized)} characters of {len(text)}; {limit} at most")
-    with _named(path, "fails on a text"):
+    with named_errors(path, "fails on a text"):
         encoding = tokenizer.encode(text, add_special_tokens=False)
     if len(encoding) > limit:
         raise ModelError(f"{path}: makes {len(encoding)} tokens of {len(text)} characters; {limit} at most")
@@ -104,7 +104,7 @@ def _try(path: Path, tokenizer: Tokenizer, text: str) -> Encoding:
 def _try_rows(path: Path, tokenizer: Tokenizer, encoding: Encoding, tokens: TokenSpec) -> None:
     """Whether the post-processor keeps the text: on a text longer than a row, and on one with another before it."""
     text = Encoding.merge([encoding] * (1 + tokens.max_tokens // max(len(encoding), 1)))
-    with _named(path, "fails on a text"):
+    with named_errors(path, "fails on a text"):
         rows = rows_of(tokenizer, Encoding.merge([text]), tokens.max_tokens)
     _check_kept(path, tokenizer, rows, text.ids)
     longest = max(len(row) for row in rows)
@@ -116,7 +116,7 @@ def _try_rows(path: Path, tokenizer: Tokenizer, encoding: Encoding, tokens: Toke
     if not tokens.pair:
         return
     context = Encoding.merge([encoding] * 2)  # longer, so that neither text twice passes for the two
-    with _named(path, "fails on a text"):
+    with named_errors(path, "fails on a text"):
         row = tokenizer.post_process(context, encoding)
     _check_kept(path, tokenizer, [row], context.ids + encoding.ids)
     if len(row) != len(context) + len(encoding) + tokenizer.num_special_tokens_to_add(True):
@@ -159,9 +159,9 @@ def _growth(normalizer: Any, most: int = 1) -> int:
 
 
 @contextmanager
-def _named(path: Path, what: str) -> Iterator[None]:
-    """Whatever the library raises, as an error that names the file. Its errors have no base class of their own, and a
-    panic in Rust is no `Exception`, nor can its type be imported."""
+def named_errors(path: Path, what: str) -> Iterator[None]:
+    """Whatever tokenizers and ONNX Runtime raise, as a `ModelError` that names the file. Their errors have no base
+    class of their own, and a panic in Rust is no `Exception`, nor can its type be imported."""
     try:
         yield
     except BaseException as error:
