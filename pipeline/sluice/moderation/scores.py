@@ -40,10 +40,10 @@ def as_doubt(given: object, heads: int) -> Scores | None:
     """
     if given is None:
         return None
-    doubt = as_scores(given[None], 1, heads) if isinstance(given, np.ndarray) else None
-    if doubt is None or not are_probabilities(doubt[0]):
+    rows = as_scores(given[np.newaxis], 1, heads) if isinstance(given, np.ndarray) else None
+    if rows is None or not are_probabilities(rows[0]):
         raise InputError(f"the skimmer's doubt must be an array of {heads} floats from 0 to 1, one for each head")
-    return doubt[0]
+    return rows.reshape(heads)
 
 
 def are_probabilities(row: Scores) -> bool:
