@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
+from onnx import helper, numpy_helper
 
 from sluice.classifier import files, load_manifest, load_model
 from sluice.errors import ModelError
@@ -55,6 +57,10 @@ def swap(content: Json) -> None:
         (lambda m: m.update(created=m["created"] + "\n"), ["manifest.json", "$.created"]),
         (lambda m: m["sha256"].update({"model.onnx": "0" * 64 + "\n"}), ["manifest.json", "$.sha256"]),
         (lambda m: m["sha256"].update({"model.onnx\n": "0" * 64}), ["manifest.json", "$.sha256"]),
+        (
+            lambda m: m["heads"][0].update(name="any"),
+            ["manifest.json", "heads[0].name: any is a word of `sluice eval`"],
+        ),
         (lambda m: m["heads"][0].update(name="Violence!"), ["manifest.json", "$.heads[0].name"]),
         (lambda m: m["heads"][1].update(name=m["heads"][0]["name"]), ["heads: named more than once"]),
         (lambda m: m["sha256"].update({"model.onnx": "abc"}), ["manifest.json", "$.sha256"]),
@@ -107,6 +113,10 @@ def test_a_manifest_with_a_head_less(spoil: Spoil, ngram_dir: Path) -> None:
         (lambda m: m["tokens"].update(pad=1 << 40), ["manifest.json", "$.tokens.pad"]),
         (lambda m: m.update(opset=99), ["model.onnx", "is of opset 17, opset of manifest.json says 99"]),
         (lambda m: m["heads"][1].update(risk="A.2.j"), ["heads[1].risk", "unknown risk id 'A.2.j'"]),
+        (lambda m: m["calibration"].update(slope={"bad": 1e39}), ["manifest.json", "$.calibration.slope"]),
+        (lambda m: m["calibration"].update(slope={"bad": 0}), ["$.calibration.slope"]),
+        (lambda m: m["calibration"].update(slope={"bad": -1}), ["$.calibration.slope"]),
+        (lambda m: m["calibration"].update(offset={"bad": -1e39}), ["$.calibration.offset"]),
         (lambda m: m["tokens"].update(inputs=["input_ids", "words"]), ["$.tokens.inputs"]),
         (lambda m: m["tokens"].update(inputs=["attention_mask"]), ["tokens.inputs", "input_ids"]),
         (
@@ -263,6 +273,45 @@ def test_a_pickle_is_never_opened(copy_of: Copy, ngram_dir: Path) -> None:
     refuse(copy, "vocabulary.npy", "not a NumPy array")
 
 
+def array_file(header: str) -> bytes:
+    """An array of nothing, under a header that may say anything."""
+    return b"\x93NUMPY\x01\x00" + (len(header) + 1).to_bytes(2, "little") + header.encode() + b"\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        array_file("{'descr': '<u4', 'fortran_order': False, 'shape': (10000000000000,), }"),
+        array_file("{'descr': '<u4', 'fortran_order': False, 'shape': (1" + "0" * 30 + ",), }"),
+        array_file("{'descr': '<u4,,,', 'fortran_order': False, 'shape': (5,), }"),
+        array_file("{1: 2, 'descr': '<u4', 'fortran_order': False, 'shape': (5,), }"),
+        array_file("{'descr': '<u4', ((((("),
+        array_file("(" * 3_000),
+        b"PK\x03\x04" + bytes(100),
+    ],
+)
+def test_a_vocabulary_with_an_odd_header(copy_of: Copy, ngram_dir: Path, content: bytes) -> None:
+    copy = copy_of(ngram_dir)
+    rewrite(copy, "vocabulary.npy", content)
+    refuse(copy, "vocabulary.npy", "not a NumPy array")
+
+
+def test_a_manifest_nested_without_end(copy_of: Copy, ngram_dir: Path) -> None:
+    copy = copy_of(ngram_dir)
+    (copy / "manifest.json").write_text('{"x": ' + "[" * 100_000 + "]" * 100_000 + "}", encoding="utf-8")
+    refuse(copy, "manifest.json", "nested too deeply")
+
+
+def test_a_model_in_the_format_of_onnx_runtime(copy_of: Copy, encoder_dir: Path) -> None:
+    copy = copy_of(encoder_dir)
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(copy / "own")
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    ort.InferenceSession(copy / "model.onnx", options, providers=["CPUExecutionProvider"])
+    rewrite(copy, "model.onnx", (copy / "own").read_bytes())
+    refuse(copy, "model.onnx", "protobuf parsing failed")
+
+
 def test_a_vocabulary_of_another_type(copy_of: Copy, ngram_dir: Path) -> None:
     copy = copy_of(ngram_dir)
     array = io.BytesIO()
@@ -301,6 +350,16 @@ def test_an_encoder_with_another_output(tmp_path: Path) -> None:
     proto.graph.output[0].name = proto.graph.node[-1].output[0] = "scores"
     rewrite(directory, "model.onnx", proto.SerializeToString())
     refuse(directory, "model.onnx", "one output, float `logits`")
+
+
+def test_an_encoder_that_knows_one_segment_and_is_to_read_two(copy_of: Copy, encoder_dir: Path) -> None:
+    copy = copy_of(encoder_dir)
+    proto = encoder_graph(2)
+    proto.graph.initializer.append(numpy_helper.from_array(np.zeros(1, dtype=np.float32), "segments"))
+    cast = next(node for node in proto.graph.node if node.input[0] == "token_type_ids")
+    cast.CopyFrom(helper.make_node("Gather", ["segments", "token_type_ids"], cast.output))
+    rewrite(copy, "model.onnx", proto.SerializeToString())
+    refuse(copy, "model.onnx", "does not run on what tokenizer.json makes of a text with another before it")
 
 
 def test_the_shipped_manifest_maps_every_head(ngram_dir: Path) -> None:

@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import processors
 
 from sluice.classifier import load_model, tokenizer
 from sluice.errors import ModelError
+from sluice.moderation.detector import Passage
 from support.models import rewrite
 
 Json = dict[str, Any]
 
 VOCABULARY = {"a": 0, "b": 1}
+BYTES = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
 PIECES = {"continuing_subword_prefix": "##", "max_input_chars_per_word": 100}
 LOST = {
     "single": [{"SpecialToken": {"id": "[X]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
@@ -102,6 +105,86 @@ def test_a_normaliser_that_makes_a_book_of_a_word(
 def test_a_template_with_an_id_that_no_token_has(copy_of: Callable[[Path], Path], encoder_dir: Path) -> None:
     processor = {"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 900]}
     refuse(copy_of(encoder_dir), lambda c: c.update(post_processor=processor), "post_processor: adds the id 900")
+
+
+def template(single: str, pair: str = "[CLS] $A [SEP] $B:1 [SEP]:1") -> Callable[[Json], object]:
+    made = processors.TemplateProcessing(single=single, special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    both = processors.TemplateProcessing(single="$A", pair=pair, special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    parts = [json.loads(part.__getstate__()) for part in (made, both)]
+    return lambda content: content.update(post_processor={**parts[0], "pair": parts[1]["pair"]})
+
+
+def without(field: str, sequence: str) -> Callable[[Json], object]:
+    """The template of `field` with no place for a text."""
+
+    def edit(content: Json) -> None:
+        pieces = content["post_processor"][field]
+        pieces[:] = [piece for piece in pieces if piece.get("Sequence", {}).get("id") != sequence]
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        without("pair", "B"),
+        without("pair", "A"),
+        lambda c: c["post_processor"].update(pair=c["post_processor"]["single"]),
+        template("[CLS] $A $A [SEP]"),
+        template("$A", "$A $A $B:1"),
+    ],
+)
+def test_a_template_that_loses_or_repeats_the_text(
+    copy_of: Callable[[Path], Path], encoder_dir: Path, edit: Callable[[Json], object]
+) -> None:
+    refuse(copy_of(encoder_dir), edit, "post_processor: must keep every token")
+
+
+def test_a_template_that_gives_both_texts_one_type_id(copy_of: Callable[[Path], Path], encoder_dir: Path) -> None:
+    refuse(copy_of(encoder_dir), template("$A", "$A [SEP] $B"), "post_processor", "type ids of their own")
+
+
+@pytest.mark.parametrize("count", [30, 31, 40])
+def test_a_template_of_single_texts_that_leaves_no_room(
+    copy_of: Callable[[Path], Path], encoder_dir: Path, count: int
+) -> None:
+    edit = template("[CLS] " * count + "$A [SEP] [SEP]")
+    refuse(copy_of(encoder_dir), edit, f"post_processor: adds {count + 2} special tokens to a text", "no room")
+
+
+@pytest.mark.parametrize("edit", [normalizer(**replaced("", Regex=r"[\s\S]")), without("single", "A")])
+def test_what_leaves_nothing_of_a_text(
+    copy_of: Callable[[Path], Path], encoder_dir: Path, edit: Callable[[Json], object]
+) -> None:
+    refuse(copy_of(encoder_dir), edit, "makes no tokens")
+
+
+def test_tokens_by_chance(copy_of: Callable[[Path], Path], encoder_dir: Path) -> None:
+    bpe = {"type": "BPE", "vocab": {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "a": 4, "b": 5, "ab": 6}}
+    edit = model(**bpe, merges=["a b"], unk_token="[UNK]", dropout=0.5)
+    refuse(copy_of(encoder_dir), edit, "model.dropout: makes other tokens")
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        template("$A [SEP]", "$A [SEP] $B:1"),
+        template("[CLS] $A", "[CLS] $A $B:1 [SEP]:1"),
+        template("$A", "$A $B:1"),
+        lambda c: c.update(post_processor={"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]}),
+        lambda c: c.update(post_processor={"type": "Sequence", "processors": [BYTES, c["post_processor"]]}),
+        lambda c: c.update(post_processor=BYTES),
+    ],
+)
+def test_special_tokens_stand_on_both_sides_on_one_or_on_none(
+    copy_of: Callable[[Path], Path], encoder_dir: Path, edit: Callable[[Json], object]
+) -> None:
+    copy = copy_of(encoder_dir)
+    content = json.loads((copy / "tokenizer.json").read_bytes())
+    edit(content)
+    rewrite(copy, "tokenizer.json", json.dumps(content).encode())
+    scores = load_model(copy).score([Passage("坏" * 99), Passage("好"), Passage("坏", "引" * 99)])
+    assert (scores[:, 0] > 0.5).tolist() == [True, False, False]
 
 
 def test_a_tokenizer_larger_than_any(

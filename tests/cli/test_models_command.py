@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from numpy.typing import NDArray
 
 from sluice import shipped
+from sluice.classifier.encoder import EncoderModel
 from sluice.cli.main import main
+from sluice.moderation.detector import Passage
 from support.models import write_encoder
 
 
@@ -59,6 +64,21 @@ def test_check_names_file_and_field_of_all_that_is_wrong(folder: Path) -> None:
     (directory / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     assert "manifest.json: " in run("check", "models/marks").stderr
     assert "$.tokens.max_tokens" in run("check", "models/marks").stderr
+
+
+@pytest.mark.usefixtures("folder")
+def test_check_says_when_a_model_fails_on_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    score = EncoderModel.score
+
+    def fail(model: EncoderModel, passages: Sequence[Passage]) -> NDArray[np.float32]:
+        if any(passage.context and passage.context != "a" for passage in passages):
+            raise RuntimeError("index out of bounds")
+        return score(model, passages)
+
+    monkeypatch.setattr(EncoderModel, "score", fail)
+    result = run("check", "models/marks")
+    assert result.exit_code == 1
+    assert result.stderr == "models/marks: fails on a sample text: index out of bounds\n"
 
 
 def test_list_has_the_shipped_model_and_those_in_folders(folder: Path) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from sluice.classifier.manifest import RESERVED_HEADS
 from sluice.contract.decision import Finding
 from sluice.errors import InputError
-from sluice.evaluation.mapping import Columns, LabelColumn, Labeller, load_columns, parse_values
+from sluice.evaluation.mapping import CLEAN, IGNORE, Columns, LabelColumn, Labeller, load_columns, parse_values
 from sluice.evaluation.rows import MAX_TEXT_CHARS, LabelledFile, Row, kind_of
-from sluice.evaluation.targets import Targets
+from sluice.evaluation.targets import ANY, Targets
 from support.marks import MarkHead
 
 TARGETS = Targets(
@@ -49,6 +50,10 @@ def known(row: Row) -> dict[str, bool]:
 def written(path: Path, content: str | bytes) -> Path:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
+
+
+def test_no_head_can_be_named_like_a_word_of_labels() -> None:
+    assert {ANY, CLEAN, IGNORE} == RESERVED_HEADS
 
 
 def test_csv_with_quotes_and_line_breaks(tmp_path: Path) -> None:

@@ -69,6 +69,7 @@ def test_options_that_say_nothing_good(maps: list[str], ignored: list[str], word
         (["toxic=A.4.c"], [], "neither mapped nor ignored: clean, 有毒"),
         (["toxic=A.4.c", "toxin=A.4.c"], ["clean", "有毒"], "no label 'toxin', did you mean 'toxic'?"),
         (["toxic=A.4.c", "有毒=A.4.c"], ["clean"], "no head can be named after"),
+        (["toxic=A.4.c", "clean=A.4.c"], ["有毒"], "no head can be named after the label 'clean'"),
         ([], ["toxic", "clean", "有毒"], "would find nothing"),
         (["toxic=A.4.c:bad", "clean=A.1.f:bad"], ["有毒"], "head bad: the labels toxic, clean share it"),
     ],

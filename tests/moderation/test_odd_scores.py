@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sluice.errors import UnavailableError
+from sluice.errors import InputError, UnavailableError
 from sluice.lexicon import Lexicon
 from sluice.moderation.detector import Passage
 from sluice.moderation.moderator import Moderator
@@ -48,3 +48,11 @@ def test_what_is_no_array_of_probabilities_counts_as_no_scores(scorer: MarkScore
         Moderator("plain", policy=policy, lexicon=lexicon, scorer=scorer).check_batch(texts)
     found = Moderator("open", policy=policy, lexicon=lexicon, scorer=scorer).check_batch(texts)
     assert [(m.action, m.scores) for m in found] == [("release", {})] * 2
+
+
+@pytest.mark.parametrize("doubt", [np.full(2, np.nan), np.full(3, 0.1), np.full(2, 1.5), np.float64(0.1), [0.1, 0.1]])
+def test_a_doubt_that_says_nothing_of_a_head_is_refused(doubt: object) -> None:
+    scorer = MarkScorer()
+    scorer.doubt = doubt  # type: ignore[assignment]
+    with pytest.raises(InputError, match="doubt must be an array of 2 floats from 0 to 1"):
+        Moderator("plain", policy=Policy.parse(POLICY, "test.yaml"), lexicon=Lexicon([]), scorer=scorer)

@@ -19,7 +19,7 @@ from tokenizers import Encoding, Tokenizer
 
 from sluice.classifier.manifest import MANIFEST_FILE, MODEL_FILE, TOKENIZER_FILE, EncoderManifest, Head
 from sluice.classifier.session import Provider, open_session
-from sluice.classifier.tokenizer import load_tokenizer
+from sluice.classifier.tokenizer import load_tokenizer, named_errors, rows_of
 from sluice.errors import ModelError
 from sluice.moderation.detector import Passage
 from sluice.text.fold import fold_text
@@ -57,7 +57,6 @@ class EncoderModel:
         self._offset = np.array([calibration.offset.get(name, 0.0) for name in names], dtype=np.float32)
         self._logits_of = [[at for at, output in enumerate(manifest.outputs) if output == name] for name in names]
         self._reads_context = manifest.tokens.pair and manifest.tokens.context > 0
-        self._room = manifest.tokens.max_tokens - tokenizer.num_special_tokens_to_add(False)
         self._room_of_pair = manifest.tokens.max_tokens - tokenizer.num_special_tokens_to_add(True)
 
     def score(self, passages: Sequence[Passage]) -> Scores:
@@ -86,9 +85,7 @@ class EncoderModel:
             context = self._tokens(passage.context)
             context.truncate(min(self._room_of_pair - len(text), self.manifest.tokens.context), direction="left")
             return [self._tokenizer.post_process(context, text)]
-        text.truncate(self._room)
-        first = self._tokenizer.post_process(text)
-        return [first, *first.overflowing]
+        return rows_of(self._tokenizer, text, self.manifest.tokens.max_tokens)
 
     def _tokens(self, text: str) -> Encoding:
         if self.manifest.fold:
@@ -172,6 +169,7 @@ def load_encoder(
                 f"{path}: gives logits of shape {logits.shape} for a batch of {rows}, or not numbers; outputs of "
                 f"{MANIFEST_FILE} names {len(manifest.outputs)}"
             )
+    _try_texts(path, model)
     return model
 
 
@@ -202,3 +200,11 @@ def _try(
     tensors = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
     logits: Scores = session.run(["logits"], {name: tensors[name] for name in manifest.tokens.inputs})[0]
     return logits
+
+
+def _try_texts(path: Path, model: EncoderModel) -> None:
+    """Score a text alone and with what stands before it: the tokenizer has type ids of its own for each."""
+    with named_errors(path, f"does not run on what {TOKENIZER_FILE} makes of a text with another before it"):
+        scores = model.score([Passage("a"), Passage("a", "a"), Passage("", "a")])
+    if not np.isfinite(scores).all():
+        raise ModelError(f"{path}: gives a text, or one with another before it, logits that are not numbers")

@@ -22,6 +22,7 @@ from sluice.text.fold import FOLD_VERSION
 __all__ = [
     "MANIFEST_FILE",
     "MODEL_FILE",
+    "RESERVED_HEADS",
     "TOKENIZER_FILE",
     "VOCABULARY_FILE",
     "WEIGHTS_FILE",
@@ -54,6 +55,12 @@ _Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}\Z")]
 _Order = Annotated[int, msgspec.Meta(ge=1, le=MAX_ORDER)]
 _Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Opset = Annotated[int, msgspec.Meta(ge=11)]
+# Calibration keeps the order of scores, and stays far inside float32.
+_Slope = Annotated[float, msgspec.Meta(ge=1e-9, le=1e9)]
+_Offset = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
+
+RESERVED_HEADS = frozenset(("any", "clean", "ignore"))
+"""No head has such a name: where texts are labelled by heads, these words say something else."""
 
 
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,9 +81,9 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     method: Literal["platt", "temperature", "none"]
     mix: str
     """The mix of texts under which the scores are probabilities."""
-    slope: dict[str, float] = {}
+    slope: dict[str, _Slope] = {}
     """By head: what its logit is multiplied with; 1 for a head that is not named."""
-    offset: dict[str, float] = {}
+    offset: dict[str, _Offset] = {}
     """By head: what is added then; 0 for a head that is not named."""
 
 
@@ -151,6 +158,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         if twice:
             return f"heads: named more than once: {', '.join(twice)}"
         for number, head in enumerate(self.heads):
+            if head.name in RESERVED_HEADS:
+                return f"heads[{number}].name: {head.name} is a word of `sluice eval`, no name of a head"
             if head.risk not in RISKS:
                 return f"heads[{number}].risk: unknown risk id {head.risk!r:.60}{suggest(head.risk)}"
         for field in ("slope", "offset"):
@@ -277,6 +286,8 @@ def read_manifest(directory: Path, pinned: str = "") -> tuple[_AnyKind, str]:
         manifest = _decoder.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"{path}: {error}") from error
+    except RecursionError as error:
+        raise ModelError(f"{path}: is nested too deeply") from error
     wrong = manifest.check()
     if wrong:
         raise ModelError(f"{path}: {wrong}")

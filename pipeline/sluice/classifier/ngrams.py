@@ -169,7 +169,7 @@ def _load_vocabulary(directory: Path, manifest: NgramManifest) -> Hashes:
     content = read_pinned(directory, VOCABULARY_FILE, manifest.sha256[VOCABULARY_FILE], 8 * slots + _HEADER_BYTES)
     try:
         vocabulary = np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except Exception as error:  # its header is read as a piece of Python, which fails in as many ways
         raise ModelError(f"{path}: not a NumPy array: {error}") from error
     if not isinstance(vocabulary, np.ndarray) or vocabulary.shape != (slots,) or vocabulary.dtype != np.uint32:
         raise ModelError(f"{path}: must hold {slots} uint32, as features.slots of {MANIFEST_FILE} says")

@@ -53,6 +53,7 @@ def open_session(
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.enable_mem_pattern = False  # shapes change from run to run: a plan per shape would only be kept, not used
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # not its own format, which has no opset
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # a worker's cores are not ours to burn
     # Weights outside the graph are looked for in a folder that holds the pinned file and nothing else.
     with tempfile.TemporaryDirectory(prefix="sluice-weights-") as only:

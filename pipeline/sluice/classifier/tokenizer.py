@@ -1,7 +1,7 @@
 """The tokenizer of an encoder: read, and tried before it is trusted.
 
-A `tokenizer.json` is a small program of its maker's. One that fails, or makes a book of a word, should be noticed when
-the model is loaded, and not by the first stream that meets it.
+A `tokenizer.json` is a small program of its maker's. One that fails, loses the text, makes a book of a word, or reads a
+text in another way each time, should be noticed when the model is loaded, and not by the first stream that meets it.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from sluice.classifier.files import read_pinned
-from sluice.classifier.manifest import MANIFEST_FILE, TOKENIZER_FILE, EncoderManifest
+from sluice.classifier.manifest import MANIFEST_FILE, TOKENIZER_FILE, EncoderManifest, TokenSpec
 from sluice.errors import ModelError
 
-__all__ = ["load_tokenizer"]
+__all__ = ["load_tokenizer", "named_errors", "rows_of"]
 
 _TOKENIZER_BYTES = 64 << 20  # the largest vocabularies in use take a quarter of it
 _MOST_STATED = 1_024
@@ -42,49 +42,104 @@ def load_tokenizer(directory: Path, manifest: EncoderManifest) -> Tokenizer:
     """Load the tokenizer that a checked manifest pins.
 
     Raises:
-        ModelError: it is not the pinned one, cannot be loaded, does not match the manifest, fails on text, or makes
-            far more of a text than there is. Names the file and the field.
+        ModelError: it is not the pinned one, cannot be loaded, does not match the manifest, fails on text, loses or
+            repeats some of it, makes far more of it than there is, or is random. Names the file and the field.
     """
     path = directory / TOKENIZER_FILE
     content = read_pinned(directory, TOKENIZER_FILE, manifest.sha256[TOKENIZER_FILE], _TOKENIZER_BYTES)
-    with _named(path, "not a tokenizer"):
+    with named_errors(path, "not a tokenizer"):
         tokenizer = Tokenizer.from_str(content.decode())
         tokenizer.no_padding()
         tokenizer.no_truncation()
-        special = tokenizer.num_special_tokens_to_add(True)
         most = _growth(msgspec.json.decode(content, type=_Stated).normalizer)
-    if special >= manifest.tokens.max_tokens:
-        raise ModelError(
-            f"{path}: adds {special} special tokens, tokens.max_tokens of {MANIFEST_FILE} leaves no room for text"
-        )
+    _check_special(path, tokenizer, manifest.tokens)
     if tokenizer.id_to_token(manifest.tokens.pad) is None:
         raise ModelError(
             f"{directory / MANIFEST_FILE}: tokens.pad: {TOKENIZER_FILE} has no token with the id {manifest.tokens.pad}"
         )
+    if getattr(tokenizer.model, "dropout", None):  # BPE has it alone
+        raise ModelError(f"{path}: model.dropout: makes other tokens of a text each time; must be null")
     if most > _MOST_STATED:
         raise ModelError(f"{path}: normalizer: may make {most} characters of one; {_MOST_STATED} at most")
-    for text in _TRIAL:
-        _try(path, tokenizer, text, pair=manifest.tokens.pair)
+    tried = [_try(path, tokenizer, text) for text in _TRIAL]
+    if not any(len(encoding) for encoding in tried):
+        raise ModelError(f"{path}: makes no tokens of a text")
+    for encoding in tried:
+        _try_rows(path, tokenizer, encoding, manifest.tokens)
     return tokenizer
 
 
-def _try(path: Path, tokenizer: Tokenizer, text: str, *, pair: bool) -> None:
+def rows_of(tokenizer: Tokenizer, text: Encoding, max_tokens: int) -> list[Encoding]:
+    """The rows, of `max_tokens` at most, that a text without what stands before it is read in: one, unless it is too
+    long. `text` is encoded without special tokens, and cut."""
+    text.truncate(max_tokens - tokenizer.num_special_tokens_to_add(False))
+    first = tokenizer.post_process(text)
+    return [first, *first.overflowing]
+
+
+def _check_special(path: Path, tokenizer: Tokenizer, tokens: TokenSpec) -> None:
+    for pair in (False, True) if tokens.pair else (False,):
+        with named_errors(path, "fails on a text"):
+            special = tokenizer.num_special_tokens_to_add(pair)
+        if special >= tokens.max_tokens:
+            raise ModelError(
+                f"{path}: post_processor: adds {special} special tokens to a {'pair' if pair else 'text'}, "
+                f"tokens.max_tokens of {MANIFEST_FILE} leaves no room for text"
+            )
+
+
+def _try(path: Path, tokenizer: Tokenizer, text: str) -> Encoding:
     limit = _MOST_TRIED * len(text) + _MOST_ADDED
-    with _named(path, "fails on a text"):
+    with named_errors(path, "fails on a text"):
         normalized = text if tokenizer.normalizer is None else tokenizer.normalizer.normalize_str(text)
     if len(normalized) > limit:
         raise ModelError(f"{path}: normalizer: makes {len(normalized)} characters of {len(text)}; {limit} at most")
-    with _named(path, "fails on a text"):
+    with named_errors(path, "fails on a text"):
         encoding = tokenizer.encode(text, add_special_tokens=False)
     if len(encoding) > limit:
         raise ModelError(f"{path}: makes {len(encoding)} tokens of {len(text)} characters; {limit} at most")
-    with _named(path, "fails on a text"):
-        ids = set(tokenizer.post_process(encoding).ids)
-        if pair:
-            ids.update(tokenizer.post_process(encoding, encoding).ids)
-    unknown = sorted(number for number in ids if tokenizer.id_to_token(number) is None)
+    return encoding
+
+
+def _try_rows(path: Path, tokenizer: Tokenizer, encoding: Encoding, tokens: TokenSpec) -> None:
+    """Whether the post-processor keeps the text: on a text longer than a row, and on one with another before it."""
+    text = Encoding.merge([encoding] * (1 + tokens.max_tokens // max(len(encoding), 1)))
+    with named_errors(path, "fails on a text"):
+        rows = rows_of(tokenizer, Encoding.merge([text]), tokens.max_tokens)
+    _check_kept(path, tokenizer, rows, text.ids)
+    longest = max(len(row) for row in rows)
+    if longest > tokens.max_tokens:
+        raise ModelError(
+            f"{path}: post_processor: makes a row of {longest} tokens, tokens.max_tokens of {MANIFEST_FILE} is "
+            f"{tokens.max_tokens}"
+        )
+    if not tokens.pair:
+        return
+    context = Encoding.merge([encoding] * 2)  # longer, so that neither text twice passes for the two
+    with named_errors(path, "fails on a text"):
+        row = tokenizer.post_process(context, encoding)
+    _check_kept(path, tokenizer, [row], context.ids + encoding.ids)
+    if len(row) != len(context) + len(encoding) + tokenizer.num_special_tokens_to_add(True):
+        raise ModelError(f"{path}: post_processor: adds more special tokens to a pair than it says")
+    kinds = [kind for kind, added in zip(row.type_ids, row.special_tokens_mask, strict=True) if not added]
+    if "token_type_ids" in tokens.inputs and set(kinds[: len(context)]) & set(kinds[len(context) :]):
+        raise ModelError(
+            f"{path}: post_processor: must give the two texts of a pair type ids of their own, as tokens.pair and "
+            f"tokens.inputs of {MANIFEST_FILE} say"
+        )
+
+
+def _check_kept(path: Path, tokenizer: Tokenizer, rows: list[Encoding], ids: list[int]) -> None:
+    """Whether rows hold a text's tokens, each once and in order, between special ones that there are."""
+    unknown = sorted(number for number in {n for row in rows for n in row.ids} if tokenizer.id_to_token(number) is None)
     if unknown:
         raise ModelError(f"{path}: post_processor: adds the id {unknown[0]}, which no token has")
+    kept = [n for row in rows for n, added in zip(row.ids, row.special_tokens_mask, strict=True) if not added]
+    if kept != ids:
+        raise ModelError(
+            f"{path}: post_processor: must keep every token of a text, or of both texts of a pair, once; of {len(ids)} "
+            f"it gives {len(kept)}"
+        )
 
 
 def _growth(normalizer: Any, most: int = 1) -> int:
@@ -104,9 +159,9 @@ def _growth(normalizer: Any, most: int = 1) -> int:
 
 
 @contextmanager
-def _named(path: Path, what: str) -> Iterator[None]:
-    """Whatever the library raises, as an error that names the file. Its errors have no base class of their own, and a
-    panic in Rust is no `Exception`, nor can its type be imported."""
+def named_errors(path: Path, what: str) -> Iterator[None]:
+    """Whatever tokenizers and ONNX Runtime raise, as a `ModelError` that names the file. Their errors have no base
+    class of their own, and a panic in Rust is no `Exception`, nor can its type be imported."""
     try:
         yield
     except BaseException as error:

@@ -13,7 +13,7 @@ from typing import get_args
 
 import yaml
 
-from sluice.classifier.manifest import Head
+from sluice.classifier.manifest import RESERVED_HEADS, Head
 from sluice.errors import InputError
 from sluice.policy.nodes import Entry, Report, check_version, compose, did_you_mean, entries, line_of, plain, show
 from sluice.risks import RISKS, Attribute, risk
@@ -154,7 +154,7 @@ def _head_of(label: str, targets: Mapping[str, Target]) -> str | None:
     if target is None:
         return None
     name = target.head or re.sub(r"[^a-z0-9_.-]+", "_", label.lower()).strip("_.-")
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or name in RESERVED_HEADS:
         raise InputError(f"no head can be named after the label {label!a:.60}; name one: --map LABEL=RISK:head")
     return name
 
@@ -187,6 +187,8 @@ def _checked(risk_id: str, head: str = "", attribute: str = "", description: str
         raise InputError(f"{risk_id} ({about.en}) can be decided by no filter")
     if head and not _NAME.fullmatch(head):
         raise InputError(f"head {head!a:.60}: must be up to 64 of a-z, 0-9, '_', '.' and '-'")
+    if head in RESERVED_HEADS:
+        raise InputError(f"head {head}: is a word of `sluice eval`, no name of a head")
     if attribute and attribute not in get_args(Attribute):
         raise InputError(f"unknown attribute {attribute!a:.60}{did_you_mean(attribute, get_args(Attribute))}")
     if attribute and attribute != about.attribute:

@@ -51,8 +51,8 @@ class Skimmer(Protocol):
 
     @property
     def doubt(self) -> NDArray[np.float32] | None:
-        """Shape `(heads,)`: from any of these scores on a text has to be judged by `Scorer.judge`. None: never, what
-        the skimmer says holds."""
+        """Shape `(heads,)`, from 0 to 1: from any of these scores on a text has to be judged by `Scorer.judge`. None:
+        never, what the skimmer says holds."""
         ...
 
     def skim(

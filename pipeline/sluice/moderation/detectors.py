@@ -57,7 +57,7 @@ class Detectors:
         """Combine them. `scorer` is None when no profile uses the classifier; `only` names the profiles to be used.
 
         Raises:
-            InputError: a profile needs the classifier, and there is none.
+            InputError: a profile needs the classifier, and there is none, or its doubt is no number for each head.
         """
         self.lexicon = lexicon
         self.scorer = scorer

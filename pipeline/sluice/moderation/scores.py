@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Scores", "are_probabilities", "as_scores", "as_skimmed"]
+from sluice.errors import InputError
+
+__all__ = ["Scores", "are_probabilities", "as_doubt", "as_scores", "as_skimmed"]
 
 Scores = NDArray[np.float32]
 
@@ -27,6 +29,21 @@ def as_skimmed(found: object, texts: int, heads: int) -> tuple[Scores, list[obje
     if scores is None or not isinstance(states, list) or len(states) != texts:
         return None
     return scores, states
+
+
+def as_doubt(given: object, heads: int) -> Scores | None:
+    """`Skimmer.doubt`, as an array of our own `(heads,)`. No score reaches what is not a number, so nothing would ever
+    be in doubt.
+
+    Raises:
+        InputError: it is neither None nor an array of that shape, of numbers from 0 to 1.
+    """
+    if given is None:
+        return None
+    rows = as_scores(given[np.newaxis], 1, heads) if isinstance(given, np.ndarray) else None
+    if rows is None or not are_probabilities(rows[0]):
+        raise InputError(f"the skimmer's doubt must be an array of {heads} floats from 0 to 1, one for each head")
+    return rows.reshape(heads)
 
 
 def are_probabilities(row: Scores) -> bool:

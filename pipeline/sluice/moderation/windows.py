@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sluice.contract.decision import Finding
 from sluice.moderation.detector import Head, Skimmer
+from sluice.moderation.scores import as_doubt
 from sluice.moderation.units import Unit, context_of
 from sluice.policy.profile import Profile
 from sluice.text.fold import fold_text
@@ -30,6 +31,11 @@ class HeadRules:
     """A profile seen by a scorer's heads: which scores lead to anything."""
 
     def __init__(self, heads: Sequence[Head], profile: Profile, skimmer: Skimmer | None) -> None:
+        """Look the heads up.
+
+        Raises:
+            InputError: the skimmer's doubt is no number for each head.
+        """
         self.heads = tuple(heads)
         rules = [profile.rule(head.risk) for head in heads]
         lowest = [min((t for t in (r.flag, r.stop) if t is not None), default=np.inf) for r in rules]
@@ -39,7 +45,7 @@ class HeadRules:
         """Whether text is blocked when the scorer does not answer."""
         self.skims = skimmer is not None
         """Whether units are skimmed; else each is judged."""
-        doubt = None if skimmer is None else skimmer.doubt
+        doubt = None if skimmer is None else as_doubt(skimmer.doubt, len(self.heads))
         self.judges = doubt is not None or not self.skims
         """Whether there is anything to ask beyond the skimmer."""
         self.doubt: NDArray[np.float32] = self.lowest if doubt is None else np.minimum(doubt, self.lowest)

@@ -12,6 +12,7 @@ import numpy as np
 
 from sluice.classifier import load_model
 from sluice.classifier.manifest import load_manifest
+from sluice.classifier.tokenizer import named_errors
 from sluice.cli.models.described import heads, kind_of, size, size_of, traits
 from sluice.cli.terminal import print_json, visible
 from sluice.errors import ModelError
@@ -61,9 +62,11 @@ def check_command(directories: tuple[Path, ...], provider: str, as_json: bool) -
 def _checked(directory: Path, provider: str) -> dict[str, Any]:
     manifest = load_manifest(directory)
     model = load_model(directory, provider="cuda" if provider == "cuda" else "cpu")
-    passages = [Passage(text) for text in sample_texts()]
+    texts = sample_texts()
+    passages = [Passage(text, before) for text, before in zip(texts, ["", *texts], strict=False)]
     begin = time.perf_counter()
-    scores = model.score(passages)
+    with named_errors(directory, "fails on a sample text"):
+        scores = model.score(passages)
     seconds = time.perf_counter() - begin
     if scores.shape != (len(passages), len(manifest.heads)) or not np.all((scores >= 0) & (scores <= 1)):
         raise ModelError(f"{directory}: gives scores of sample texts that are not numbers from 0 to 1")
