@@ -51,6 +51,13 @@ def test_the_report_as_json(options: list[str], tmp_path: Path) -> None:
     assert again == report
 
 
+def test_a_key_need_not_be_utf8(options: list[str], tmp_path: Path) -> None:
+    key = os.fsdecode(b"\xff")
+    reports = [sluice_eval(tmp_path / "in.csv", *options, "--json", SLUICE_HASH_KEY=key) for _ in range(2)]
+    assert reports[0].exit_code == 0, reports[0].stderr
+    assert json.loads(reports[0].stdout)["settings"]["keyed"] and reports[0].stdout == reports[1].stdout
+
+
 def test_the_summary_and_the_three_files(options: list[str], tmp_path: Path) -> None:
     result = sluice_eval(tmp_path / "in.csv", *options, "--out", tmp_path / "out", "--random-cuts", "--seed", "3")
     assert result.exit_code == 0, result.stderr

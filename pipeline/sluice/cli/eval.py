@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from sluice.cli.options import Number, deciding_options
+from sluice.cli.options import Number, deciding_options, hash_key
 from sluice.errors import InputError
 from sluice.policy.profile import DetectorName
 from sluice.text.visible import escape_json, visible
@@ -109,14 +108,13 @@ def eval(
 
     columns = _columns(mapping, text, label, values, clean, prompt, span)
     kind = kind or kind_of(file)
-    key = os.environ.get("SLUICE_HASH_KEY")
     evaluator = Evaluator(
         profile,
         policy=Policy.load(policy) if policy else None,
         lexicon=lexicon,
         model=model,
         detectors=_named(detectors),
-        hash_key=key.encode() if key else None,
+        hash_key=hash_key(),
         cutting=Cutting(delta_chars, not random_cuts, seed, chars_per_second) if streams else None,
         examples=examples,
         show_text=show_text,
