@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from sluice.cli.options import deciding_options
+from sluice.text.visible import visible
 
 __all__ = ["check"]
 
@@ -136,8 +137,5 @@ def _print_view(given: Any, moderation: Any) -> None:
 
 
 def _visible(text: str) -> str:
-    """Control characters as symbols, one for one: a text must not steer the terminal."""
-    return "".join(
-        c if c.isprintable() or c == "\n" else chr(0x2400 + ord(c)) if ord(c) < 0x20 else "\N{REPLACEMENT CHARACTER}"
-        for c in text
-    )
+    """Visible one for one, over several lines where it has them: a text must not steer the terminal."""
+    return "\n".join(map(visible, text.split("\n")))
