@@ -104,6 +104,7 @@ def _print_json(given: Any, moderation: Any) -> None:
         ],
         "scores": {name: round(score, 4) for name, score in moderation.scores.items()},
         "versions": moderation.versions,
+        **({"unscanned": True} if moderation.unscanned else {}),
     }
     sys.stdout.buffer.write(msgspec.json.encode(record) + b"\n")
 
@@ -121,6 +122,8 @@ def _print_view(given: Any, moderation: Any) -> None:
         mark = "black on red" if moderation.action == "stop" else "black on yellow"
         shown.stylize(f"underline {mark}" if finding.source == "lexicon" else "underline", finding.start, finding.end)
     console.print(Text(f"{moderation.action:8}", style=style), shown, sep="")
+    if moderation.unscanned:
+        console.print(Text("        some of it passed without scores of the model, which failed", style="yellow"))
     for finding in moderation.findings:
         named = risk(finding.risk)
         line = Text("        ")
