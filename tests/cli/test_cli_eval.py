@@ -51,6 +51,13 @@ def test_the_report_as_json(options: list[str], tmp_path: Path) -> None:
     assert again == report
 
 
+def test_a_key_need_not_be_utf8(options: list[str], tmp_path: Path) -> None:
+    key = os.fsdecode(b"\xff")
+    reports = [sluice_eval(tmp_path / "in.csv", *options, "--json", SLUICE_HASH_KEY=key) for _ in range(2)]
+    assert reports[0].exit_code == 0, reports[0].stderr
+    assert json.loads(reports[0].stdout)["settings"]["keyed"] and reports[0].stdout == reports[1].stdout
+
+
 def test_the_summary_and_the_three_files(options: list[str], tmp_path: Path) -> None:
     result = sluice_eval(tmp_path / "in.csv", *options, "--out", tmp_path / "out", "--random-cuts", "--seed", "3")
     assert result.exit_code == 0, result.stderr
@@ -180,6 +187,37 @@ def test_where_the_report_cannot_go_is_found_before_the_run(
     out = tmp_path / "out" / ("new" if in_the_way == "out" else "")
     result = sluice_eval(tmp_path / "in.csv", *options, "--out", out)
     assert result.exit_code == 1 and "cannot be written" in result.stderr, result.output
+
+
+@pytest.mark.parametrize(("linked", "content"), [(False, FILE), (True, FILE), (False, POLICY)])
+def test_a_report_does_not_overwrite_what_is_read(
+    options: list[str], tmp_path: Path, linked: bool, content: str
+) -> None:
+    (tmp_path / "out").mkdir()
+    given = report = tmp_path / "out" / "report.json"
+    report.write_text(content)
+    if linked:
+        given = tmp_path / "other.csv"
+        given.symlink_to(report)
+    arguments = [given, *options] if content == FILE else [tmp_path / "in.csv", *options, "--policy", given]
+    result = sluice_eval(*arguments, "--out", tmp_path / "out", "--format", "csv", "--no-streams")
+    assert result.exit_code == 1 and "report.json: is read, and the report would overwrite it" in result.stderr
+    assert report.read_text() == content
+
+
+def test_where_a_file_of_the_report_is_a_pipe(options: list[str], tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    os.mkfifo(tmp_path / "out" / "report.md")
+    result = sluice_eval(tmp_path / "in.csv", *options, "--out", tmp_path / "out")
+    assert result.exit_code == 1 and "report.md: cannot be written: it is no ordinary file" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "option", ["--text", "--label", "--prompt", "--span", "--mapping", "--out", "--policy", "--lexicon", "--model"]
+)
+def test_an_option_that_is_empty_does_not_pass_for_none(options: list[str], tmp_path: Path, option: str) -> None:
+    result = sluice_eval(tmp_path / "in.csv", *options, option, "")
+    assert result.exit_code == 2 and f"'{option}': is empty" in result.stderr and result.stdout == ""
 
 
 def test_the_directory_of_the_report_is_made_with_its_parents(options: list[str], tmp_path: Path) -> None:

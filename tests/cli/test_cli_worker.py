@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -45,6 +46,15 @@ def test_how_the_model_runs_is_told_to_the_worker(monkeypatch: pytest.MonkeyPatc
     assert run(worker, []).exit_code == 0
     assert [(s.provider, s.threads, s.judge_wait) for s in told] == [("cuda", 4, 0.0), ("cpu", 1, 0.005)]
     assert run(worker, ["--provider", "tpu"]).exit_code == 2
+
+
+def test_the_key_of_the_hashes_is_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[WorkerSettings] = []
+    monkeypatch.setattr(app, "run_worker", told.append)
+    for key in ("秘", os.fsdecode(b"\xff"), ""):
+        monkeypatch.setenv("SLUICE_HASH_KEY", key)
+        assert CliRunner().invoke(worker, []).exit_code == 0
+    assert [settings.hash_key for settings in told] == ["秘".encode(), b"\xff", None]
 
 
 def test_workers_pass_on_an_option_that_is_nought(tmp_path: Path) -> None:

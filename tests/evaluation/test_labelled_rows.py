@@ -125,6 +125,9 @@ def test_bad_json_lines(tmp_path: Path) -> None:
 def test_a_line_beyond_all_measure_is_skipped(tmp_path: Path) -> None:
     got = Reading(written(tmp_path / "a.jsonl", b"x" * 3_000_000 + b'\n{"text": "ok", "label": "bad"}\n'))
     assert got.texts == ["ok"] and "3000001 bytes" in got.errors[0]
+    assert (got.file.read, got.file.bad) == (2, 1)
+    table = Reading(written(tmp_path / "a.csv", b"text,label\n" + b"x" * 3_000_000 + b"\nok,bad\n"))
+    assert table.texts == ["ok"] and (table.file.read, table.file.bad) == (2, 1)
 
 
 def test_files_that_cannot_be_read_at_all(tmp_path: Path) -> None:
@@ -134,6 +137,15 @@ def test_files_that_cannot_be_read_at_all(tmp_path: Path) -> None:
         Reading(written(tmp_path / "a.csv", "text,label,text\nx,bad,y\n"))
     with pytest.raises(InputError, match=r"a\.tsv:1: 1003 columns, the limit is 1000"):
         Reading(written(tmp_path / "a.tsv", "text\tlabel" + "\t" * 1001 + "\n"))
+    for name in ("r.csv", "r.tsv"):
+        content = "text,label\rx,bad\r".replace(",", "," if name == "r.csv" else "\t")
+        with pytest.raises(InputError, match=rf"{name}:1: .*a line ends with CR alone; save the file with LF or CRLF"):
+            Reading(written(tmp_path / name, content))
+    for content in ('[\n{"text": "x", "label": "bad"},\n]\n', '\n [{"text": "x", "label": "bad"}]'):
+        with pytest.raises(InputError, match=r"a\.json:\d: a JSON array; write each object on a line"):
+            Reading(written(tmp_path / "a.json", content))
+    with pytest.raises(InputError, match=r"q\.csv:1: not CSV"):
+        Reading(written(tmp_path / "q.csv", 'text,"label"x\ntext,label\nx,bad\n'))
     with pytest.raises(InputError, match="UTF-16"):
         Reading(written(tmp_path / "b.csv", "text,label\n".encode("utf-16")))
     with pytest.raises(InputError, match="No such file"):
@@ -170,6 +182,29 @@ def test_spans(tmp_path: Path) -> None:
     got = Reading(written(tmp_path / "a.csv", content), Columns(span=("a", "b")))
     assert [row.span for row in got.rows] == [(2, 5), None]
     assert "[2, 9) is not inside" in got.errors[0] and "not two whole numbers" in got.errors[1]
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [(True, 5), (0, 2.9), (0, 2.0), ("1_0", 12), ("\u0661", 5), ("-1", 5), (-1, 5), ("", 5), ("9" * 5000, 5)],
+)
+def test_a_span_is_two_whole_numbers(tmp_path: Path, start: object, end: object) -> None:
+    line = json.dumps({"text": "x" * 20, "label": "bad", "a": start, "b": end})
+    got = Reading(written(tmp_path / "a.jsonl", line), Columns(span=("a", "b")))
+    assert got.texts == [] and got.file.bad == 1 and "span" in got.errors[0]
+
+
+def test_a_span_of_json_and_one_with_spaces(tmp_path: Path) -> None:
+    lines = [json.dumps({"text": "x" * 20, "label": "bad", "a": a, "b": b}) for a, b in ((0, 3), (" 02", "3 "))]
+    got = Reading(written(tmp_path / "a.jsonl", "\n".join(lines)), Columns(span=("a", "b")))
+    assert [row.span for row in got.rows] == [(0, 3), (2, 3)]
+
+
+def test_a_carriage_return_inside_one_row_is_told_in_words_of_ours(tmp_path: Path) -> None:
+    got = Reading(written(tmp_path / "a.csv", "text,label\none,bad\rtwo,bad\nthree,bad\n"))
+    assert got.texts == ["three"] and got.errors[0].endswith(
+        ":2: not CSV: a line ends with CR alone; save the file with LF or CRLF"
+    )
 
 
 def labels_of(columns: Columns, **cells: object) -> dict[str, bool] | None:
@@ -233,6 +268,8 @@ def test_a_mapping_file(tmp_path: Path) -> None:
         ("txt: TEXT\n", "unknown field `txt`"),
         ("labels: [{values: {}}]\n", "required field `column`"),
         ("labels: [{column: a, others: harmful}]\n", "harmful"),
+        ("labels: [{column: []}]\n", r"length >= 1 - at `\$\.labels\[0\]\.column`"),
+        ("labels: [{column: a, values: {x: []}}]\n", "length >= 1"),
         ("text: [\n", "not valid YAML"),
         ("text: a\ntext: b\n", "m.yaml:2: text: given twice"),
         ("text: &a x\n", "anchors"),

@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from sluice.cli.options import deciding_options
+from sluice.text.visible import visible
 
 __all__ = ["check"]
 
@@ -103,6 +104,7 @@ def _print_json(given: Any, moderation: Any) -> None:
         ],
         "scores": {name: round(score, 4) for name, score in moderation.scores.items()},
         "versions": moderation.versions,
+        **({"unscanned": True} if moderation.unscanned else {}),
     }
     sys.stdout.buffer.write(msgspec.json.encode(record) + b"\n")
 
@@ -120,6 +122,8 @@ def _print_view(given: Any, moderation: Any) -> None:
         mark = "black on red" if moderation.action == "stop" else "black on yellow"
         shown.stylize(f"underline {mark}" if finding.source == "lexicon" else "underline", finding.start, finding.end)
     console.print(Text(f"{moderation.action:8}", style=style), shown, sep="")
+    if moderation.unscanned:
+        console.print(Text("        some of it passed without scores of the model, which failed", style="yellow"))
     for finding in moderation.findings:
         named = risk(finding.risk)
         line = Text("        ")
@@ -136,8 +140,5 @@ def _print_view(given: Any, moderation: Any) -> None:
 
 
 def _visible(text: str) -> str:
-    """Control characters as symbols, one for one: a text must not steer the terminal."""
-    return "".join(
-        c if c.isprintable() or c == "\n" else chr(0x2400 + ord(c)) if ord(c) < 0x20 else "\N{REPLACEMENT CHARACTER}"
-        for c in text
-    )
+    """Visible one for one, over several lines where it has them: a text must not steer the terminal."""
+    return "\n".join(map(visible, text.split("\n")))

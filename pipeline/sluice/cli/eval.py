@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from sluice.cli.options import Number, deciding_options
+from sluice.cli.options import Given, Number, deciding_options, hash_key
 from sluice.errors import InputError
 from sluice.policy.profile import DetectorName
 from sluice.text.visible import escape_json, visible
@@ -33,9 +32,9 @@ _MOST = 2**53 - 1
 
 @click.command(short_help="Measure the detectors on a labelled file.")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--mapping", type=click.Path(path_type=Path), help="YAML file that says what the columns are.")
-@click.option("--text", metavar="COLUMN", help="Column of the text.  [default: text]")
-@click.option("--label", metavar="COLUMN", help="Column of the label.  [default: label]")
+@click.option("--mapping", cls=Given, type=click.Path(path_type=Path), help="YAML file that says what the columns are.")
+@click.option("--text", cls=Given, metavar="COLUMN", help="Column of the text.  [default: text]")
+@click.option("--label", cls=Given, metavar="COLUMN", help="Column of the label.  [default: label]")
 @click.option(
     "--value",
     "values",
@@ -44,8 +43,12 @@ _MOST = 2**53 - 1
     help="What a label stands for: a head of the model, a risk id or group, any, clean or ignore. Repeatable.",
 )
 @click.option("--clean", is_flag=True, help="There are no labels: every text is clean.")
-@click.option("--prompt", metavar="COLUMN", help="Column of what the text answers; goes before it on a stream.")
-@click.option("--span", metavar="START,END", help="Columns of where the violation begins and ends (one past).")
+@click.option(
+    "--prompt", cls=Given, metavar="COLUMN", help="Column of what the text answers; goes before it on a stream."
+)
+@click.option(
+    "--span", cls=Given, metavar="START,END", help="Columns of where the violation begins and ends (one past)."
+)
 @click.option("--format", "kind", type=click.Choice(["csv", "tsv", "jsonl"]), help="Default: by the file's name.")
 @click.option("--encoding", type=click.Choice(["utf-8", "gb18030"]), default="utf-8", show_default=True)
 @deciding_options
@@ -60,7 +63,9 @@ _MOST = 2**53 - 1
     "--examples", type=click.IntRange(0, 1_000), default=10, show_default=True, help="Wrongly judged texts to list."
 )
 @click.option("--show-text", is_flag=True, help="Put their text into the report, beside the hash.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Directory for report.json, .md, .html.")
+@click.option(
+    "--out", cls=Given, type=click.Path(path_type=Path, file_okay=False), help="Directory of report.json, .md, .html."
+)
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON, instead of the summary for people.")
 @click.option("--min-recall", type=Number(0, 1), help="Share of harmful texts that must be stopped.")
 @click.option("--max-fpr", type=Number(0, 1), help="Share of clean texts that may be stopped.")
@@ -109,14 +114,13 @@ def eval(
 
     columns = _columns(mapping, text, label, values, clean, prompt, span)
     kind = kind or kind_of(file)
-    key = os.environ.get("SLUICE_HASH_KEY")
     evaluator = Evaluator(
         profile,
         policy=Policy.load(policy) if policy else None,
         lexicon=lexicon,
         model=model,
         detectors=_named(detectors),
-        hash_key=key.encode() if key else None,
+        hash_key=hash_key(),
         cutting=Cutting(delta_chars, not random_cuts, seed, chars_per_second) if streams else None,
         examples=examples,
         show_text=show_text,
@@ -124,7 +128,7 @@ def eval(
     labeller = Labeller(columns.labels, evaluator.targets)
     errors = _Errors()
     if out is not None:
-        _check_out(out)
+        _check_out(out, [path for path in (file, mapping, policy, lexicon) if path is not None])
     with FileProgress([str(file)], "evaluating") as progress:
         labelled = LabelledFile(
             file,
@@ -236,11 +240,12 @@ def _write(report: Report, out: Path) -> None:
             (out / name).write_text(content, encoding="utf-8", newline="\n")
 
 
-def _check_out(out: Path) -> None:
-    """Make the directory, and see that the three files can be written: better before the run than behind it.
+def _check_out(out: Path, inputs: Sequence[Path]) -> None:
+    """Make the directory, and see that the three files can be written and are none of those that are read: better
+    before the run than behind it.
 
     Raises:
-        InputError: they cannot.
+        InputError: they cannot, or one is.
     """
     with _told(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -248,8 +253,16 @@ def _check_out(out: Path) -> None:
             pass
     for path in (out / name for name in _FILES):
         with _told(path):
-            if path.exists():
-                path.open("r+b").close()
+            if not path.exists():
+                continue
+            if not path.is_file():
+                raise InputError(f"{visible(str(path))}: cannot be written: it is no ordinary file")
+            for given in inputs:
+                if given.exists() and given.samefile(path):
+                    raise InputError(
+                        f"{visible(str(path))}: is read, and the report would overwrite it; say another --out"
+                    )
+            path.open("r+b").close()
 
 
 @contextmanager
@@ -257,7 +270,7 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(f"{visible(str(path))}: cannot be written: {error.strerror}") from error
+        raise InputError(f"{visible(str(path))}: cannot be written: {error.strerror or error}") from error
 
 
 def _as_json(report: Report, indent: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
@@ -12,7 +11,7 @@ from typing import Any
 
 import click
 
-from sluice.cli.options import Number
+from sluice.cli.options import Number, hash_key
 from sluice.errors import InputError
 
 __all__ = ["worker", "workers"]
@@ -96,14 +95,13 @@ def worker(app_id: str, slot: str, topics_prefix: str, judge_wait_ms: float, det
     from sluice.worker.app import run_worker
     from sluice.worker.settings import WorkerSettings
 
-    key = os.environ.get("SLUICE_HASH_KEY")
     settings = WorkerSettings(
         slot=f"{app_id}-{slot}",
         app_id=app_id,
         topics=Topics.prefixed(topics_prefix),
         judge_wait=judge_wait_ms / 1000,
         detectors=tuple(name.strip() for name in detectors.split(",")),
-        hash_key=key.encode() if key else None,
+        hash_key=hash_key(),
         **same,  # the other options are settings of the same name
     )
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -28,12 +28,15 @@ _SHOWN = 24
 """Characters of an unknown label that are quoted; a longer one is perhaps no label but a text."""
 
 
+_Names = Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+
+
 class LabelColumn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A column of labels."""
 
-    column: str | tuple[str, ...]
+    column: str | _Names
     """Its name, or several names whose values are joined by `/` into one."""
-    values: Mapping[str, str | tuple[str, ...]] = {}
+    values: Mapping[str, str | _Names] = {}
     """What a value stands for: targets, `clean` or `ignore`. A value that is not here must itself be one of these."""
     others: Literal["ignore", "clean"] = "ignore"
     """What a text that one target of this column fits is for the column's other targets: unknown, or clean."""

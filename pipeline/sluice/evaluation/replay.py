@@ -13,9 +13,11 @@ from sluice.contract.codec import VERSION
 from sluice.contract.decision import Flag, Order, Release
 from sluice.contract.frame import Channel, Delta, Frame
 from sluice.contract.limits import Limits
+from sluice.errors import UnavailableError
 from sluice.evaluation.rows import Row
 from sluice.moderation.channel import ChannelState
 from sluice.moderation.detectors import Detectors
+from sluice.moderation.scores import as_scores, as_skimmed, attempt
 from sluice.moderation.shard import Shard
 from sluice.moderation.steps import Ask, Step, skimming
 from sluice.moderation.units import Unit
@@ -90,7 +92,11 @@ class _Live:
 
 
 class Replay:
-    """Plays rows, many at once. `add` and `finish` give back those that are over, in no certain order."""
+    """Plays rows, many at once. `add` and `finish` give back those that are over, in no certain order.
+
+    Where the model gives no scores the profile's failure outcome holds: text is passed without, or the evaluation ends
+    with `UnavailableError`, since a stream that was blocked for that says nothing of the detectors.
+    """
 
     def __init__(self, detectors: Detectors, profile: Profile, cutting: Cutting) -> None:
         self._profile = profile
@@ -154,8 +160,9 @@ class Replay:
             for step in steps:
                 asks += self._finish(step)
             if asks and self._scorer is not None:
-                scores = self._scorer.judge([ask.unit.passage for ask in asks])
-                for ask, row in zip(asks, scores, strict=True):
+                found = attempt(self._scorer.judge, [ask.unit.passage for ask in asks])
+                rows = as_scores(found, len(asks), len(self._scorer.heads))
+                for ask, row in zip(asks, [None] * len(asks) if rows is None else rows, strict=True):
                     ask.unit.judged(row)
                     self._watch(ask.channel, ask.unit, ask.unit.answer)
             steps = self._shard.answered(asks, wall=self._now)
@@ -170,7 +177,12 @@ class Replay:
                 if channel.windows is not None
                 for unit in channel.windows.unskimmed()
             ]
-            skim.take(0, *self._scorer.skimmer.skim(skim.states, skim.pieces))
+            answer = attempt(self._scorer.skimmer.skim, skim.states, skim.pieces)
+            found = as_skimmed(answer, len(skim.units), len(self._scorer.heads))
+            if found is None:
+                skim.fail(0, len(skim.units))
+            else:
+                skim.take(0, *found)
             for channel, unit in read:
                 self._watch(channel, unit, unit.skim)
         finished = self._shard.finish(step, wall=self._now)
@@ -197,6 +209,10 @@ class Replay:
         live = self._live.get(decision.stream)
         if live is None or live.over:
             return
+        if decision.reason == "detector_failed":
+            raise UnavailableError(
+                f"row {live.played.row.line}: the model gave no scores for a text that must not pass without"
+            )
         played = live.played
         stops = isinstance(decision, Order) or bool(decision.would)
         if decision.channel != "answer":

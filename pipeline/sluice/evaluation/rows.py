@@ -36,6 +36,8 @@ _MAX_COLUMNS = 1_000
 _BOMS = {b"\xef\xbb\xbf": "utf-8", b"\x84\x31\x95\x33": "gb18030"}
 _NO_TEXT = re.compile("[\udc80-\udcff]")
 """What `surrogateescape` makes of a byte that the encoding does not have."""
+_DIGITS = re.compile(" *[0-9]{1,9} *")
+_CR = "a line ends with CR alone; save the file with LF or CRLF"
 _SUFFIXES: dict[str, FileKind] = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
 
 
@@ -144,6 +146,10 @@ class LabelledFile:
         self.bad += 1
         self._on_error(f"{self._name}:{line}: {message}")
 
+    def _unread(self, line: int, message: str) -> None:
+        self.read += 1
+        self._wrong(line, message)
+
     def _row(self, line: int, record: Mapping[str, Any]) -> Iterator[Row]:
         try:
             text = self._text(record, self._columns.text)
@@ -175,10 +181,9 @@ class LabelledFile:
         cells = [record.get(name) for name in self._columns.span]
         if all(cell in (None, "") for cell in cells):
             return None
-        try:
-            start, end = (int(cell) for cell in cells)  # type: ignore[arg-type]
-        except (TypeError, ValueError, OverflowError):
-            raise InputError(f"the span in {' and '.join(self._columns.span)} is not two whole numbers") from None
+        start, end = map(_whole, cells)
+        if start is None or end is None:
+            raise InputError(f"the span in {' and '.join(self._columns.span)} is not two whole numbers")
         if not 0 <= start < end <= length:
             raise InputError(f"the span [{start}, {end}) is not inside the text of {length} characters")
         return start, end
@@ -195,13 +200,16 @@ class LabelledFile:
                     return
                 if not line.strip():
                     continue
-                self.read += 1
+                if not self.read and line.lstrip().startswith("["):
+                    break
                 self._check_encoding(line)
                 record = _object(line)
             except InputError as error:
-                self._wrong(lines.number, str(error))
+                self._unread(lines.number, str(error))
             else:
+                self.read += 1
                 yield lines.number, record
+        raise InputError(f"{self._name}:{lines.number}: a JSON array; write each object on a line, without brackets")
 
     def _table(self, lines: _Lines) -> Iterator[tuple[int, Mapping[str, Any]]]:
         csv.field_size_limit(MAX_TEXT_CHARS + 1)
@@ -219,19 +227,21 @@ class LabelledFile:
                     continue
                 if not any(fields):
                     continue
-                self.read += 1
                 self._check_encoding("".join(fields))
                 if len(fields) != len(header):
                     raise InputError(f"{len(fields)} fields, the first line has {len(header)}")
-            except csv.Error as error:
-                self.read += 1
-                upto = "" if lines.number <= line else f"; skipped up to line {lines.number}"
-                self._wrong(line, f"not CSV: {error}{upto}")
-            except InputError as error:
+            except (csv.Error, InputError) as error:
+                message = str(error)
+                if isinstance(error, csv.Error):
+                    # What Python says of a CR is advice for whoever opens the file in Python.
+                    cause = _CR if message.startswith("new-line character") else message
+                    upto = "" if lines.number <= line else f"; skipped up to line {lines.number}"
+                    message = f"not CSV: {cause}{upto}"
                 if header is None:
-                    raise InputError(f"{self._name}:{line}: {error}") from None
-                self._wrong(line, str(error))
+                    raise InputError(f"{self._name}:{line}: {message}") from None
+                self._unread(line, message)
             else:
+                self.read += 1
                 yield line, dict(zip(header, fields, strict=True))
 
     def _header(self, fields: list[str]) -> list[str]:
@@ -242,6 +252,8 @@ class LabelledFile:
         if twice is not None:
             raise InputError(f"the column {twice!r:.60} is there twice")
         missing = [name for name in self._columns.named if name not in fields]
+        if missing and any("\r" in field for field in fields):
+            raise InputError(_CR)
         if missing:
             there = ", ".join(repr(field)[:40] for field in fields[:12])
             raise InputError(f"no column {', '.join(map(repr, missing))}; the first line has {there}")
@@ -290,6 +302,13 @@ class _Lines:
         return line.data.decode(self._encoding, "surrogateescape")
 
 
+def _whole(cell: object) -> int | None:
+    """A whole number, from 0 on: one of JSON's, or digits as they are written in a cell. None for all else."""
+    if isinstance(cell, str):
+        return int(cell) if _DIGITS.fullmatch(cell) else None
+    return cell if isinstance(cell, int) and not isinstance(cell, bool) else None
+
+
 def _split(line: str) -> list[str]:
     """Fields between tabs; quotation marks mean nothing, so that text which begins with one stays as it is."""
     return line.rstrip("\r\n").split("\t")
@@ -309,5 +328,5 @@ def _object(line: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise InputError("not a JSON object")
+        raise InputError("not a JSON object on a line of its own")
     return found

@@ -16,7 +16,7 @@ from sluice.errors import UnavailableError
 from sluice.lexicon.lexicon import Lexicon
 from sluice.moderation.detector import Scorer
 from sluice.moderation.detectors import Detectors
-from sluice.moderation.scores import as_scores, as_skimmed
+from sluice.moderation.scores import as_scores, as_skimmed, attempt
 from sluice.moderation.units import Skimming, Unit
 from sluice.moderation.windows import Progress, WindowScan
 from sluice.policy import Policy, Profile
@@ -39,6 +39,8 @@ class Moderation(msgspec.Struct, frozen=True):
     scores: dict[str, float]
     """By classifier head: the highest probability of any unit of the text. Empty without the classifier."""
     versions: Versions
+    unscanned: bool = False
+    """Whether some of it was passed although the model gave no scores for it: the profile fails open."""
 
 
 class Moderator:
@@ -77,31 +79,44 @@ class Moderator:
         self.versions = self._detectors.versions
 
     def check(self, text: str, *, prompt: str = "") -> Moderation:
-        """Moderate one whole text; its first sentence is judged with the end of `prompt` before it."""
+        """Moderate one whole text; its first sentence is judged with the end of `prompt` before it.
+
+        Raises:
+            UnavailableError: the model fails, or gives what are no probabilities, and the profile fails closed.
+        """
         return self.check_batch([text], [prompt])[0]
 
     def check_many(self, texts: Iterable[str]) -> Iterator[Moderation]:
-        """Moderate texts in order, in batches; lazily, so the input may be endless."""
+        """Moderate texts in order, in batches; lazily, so the input may be endless.
+
+        Raises: as `check` does.
+        """
         source = iter(texts)
         while batch := list(islice(source, _BATCH_TEXTS)):
             yield from self.check_batch(batch)
 
     def check_batch(self, texts: Sequence[str], prompts: Sequence[str] | None = None) -> list[Moderation]:
-        """Moderate texts together, so that one call of the model serves them all; each perhaps with its prompt."""
+        """Moderate texts together, so that one call of the model serves them all; each perhaps with its prompt.
+
+        Raises: as `check` does, for all of them.
+        """
         found = [list(self._detectors.lexicon_scan().feed(text, final=True).findings) for text in texts]
         highest: list[dict[str, float]] = [{} for _ in texts]
+        unscanned = [False] * len(texts)
         scorer = self._detectors.scorer
         if scorer is not None:
             scans = [self._read(text, prompt) for text, prompt in zip(texts, prompts or [""] * len(texts), strict=True)]
             names = [head.name for head in scorer.heads]
-            for index, unit, findings in _settle(scorer, scans):
-                found[index] += findings
+            for index, progress in _settle(scorer, scans):
+                unscanned[index] |= progress.unscanned > 0
                 best = highest[index]
-                if unit.answer is not None:
-                    for name, score in zip(names, unit.answer.tolist(), strict=True):
-                        if score > best.get(name, -1.0):
-                            best[name] = score
-        return [self._moderation(findings, best) for findings, best in zip(found, highest, strict=True)]
+                for unit, findings in progress.settled:
+                    found[index] += findings
+                    if unit.answer is not None:
+                        for name, score in zip(names, unit.answer.tolist(), strict=True):
+                            if score > best.get(name, -1.0):
+                                best[name] = score
+        return [self._moderation(*one) for one in zip(found, highest, unscanned, strict=True)]
 
     def _read(self, text: str, prompt: str) -> WindowScan:
         """A detector that has read all of a text."""
@@ -118,7 +133,7 @@ class Moderator:
             start = end
         return scan
 
-    def _moderation(self, findings: list[Finding], scores: dict[str, float]) -> Moderation:
+    def _moderation(self, findings: list[Finding], scores: dict[str, float], unscanned: bool) -> Moderation:
         verdicts = [(self.profile.judge(finding), finding) for finding in findings]
         kept = sorted((f for v, f in verdicts if v != "pass"), key=lambda f: (f.start, f.end, f.source, f.rule))
         reached = {verdict for verdict, _ in verdicts}
@@ -127,39 +142,42 @@ class Moderator:
             action = "stop"
         elif reached & {"stop", "flag"}:
             action = "flag"
-        return Moderation(action, kept, scores, self.versions)
+        return Moderation(action, kept, scores, self.versions, unscanned)
 
 
-def _settle(scorer: Scorer, scans: Sequence[WindowScan]) -> Iterator[tuple[int, Unit, list[Finding]]]:
-    """Score what was read: each unit with the number of its text and with what is found in it.
+def _settle(scorer: Scorer, scans: Sequence[WindowScan]) -> Iterator[tuple[int, Progress]]:
+    """Score what was read: what becomes certain, each with the number of its text.
 
     Raises:
         UnavailableError: the model has no scores for a text, and the profile fails closed.
     """
+    heads = len(scorer.heads)
+    answers: list[object] = []
     if scorer.skimmer is not None:
         skimming = Skimming(scans)
-        found = as_skimmed(
-            scorer.skimmer.skim(skimming.states, skimming.pieces), len(skimming.units), len(scorer.heads)
-        )
+        answers.append(attempt(scorer.skimmer.skim, skimming.states, skimming.pieces))
+        found = as_skimmed(answers[-1], len(skimming.units), heads)
         if found is None:
             skimming.fail(0, len(skimming.units))
         else:
             skimming.take(0, *found)
     asks: list[Unit] = []
     for index, scan in enumerate(scans):
-        progress = scan.advance(scan.length)
+        progress = _unblocked(scan.advance(scan.length), answers)
         asks += progress.asks
-        yield from _settled(index, progress)
+        yield index, progress
     if not asks:
         return
-    rows = as_scores(scorer.judge([unit.passage for unit in asks]), len(asks), len(scorer.heads))
+    answers.append(attempt(scorer.judge, [unit.passage for unit in asks]))
+    rows = as_scores(answers[-1], len(asks), heads)
     for unit, scores in zip(asks, [None] * len(asks) if rows is None else rows, strict=True):
         unit.judged(scores)
     for index, scan in enumerate(scans):
-        yield from _settled(index, scan.advance())
+        yield index, _unblocked(scan.advance(), answers)
 
 
-def _settled(index: int, progress: Progress) -> Iterator[tuple[int, Unit, list[Finding]]]:
+def _unblocked(progress: Progress, answers: Sequence[object]) -> Progress:
     if progress.blocked is not None:
-        raise UnavailableError("the model gave no scores for a text that must not pass without")
-    yield from ((index, unit, findings) for unit, findings in progress.settled)
+        raised = next((answer for answer in answers if isinstance(answer, BaseException)), None)
+        raise UnavailableError("the model gave no scores for a text that must not pass without") from raised
+    return progress
