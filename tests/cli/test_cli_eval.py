@@ -76,7 +76,7 @@ def test_without_matplotlib_there_are_no_plots(
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.delitem(sys.modules, "sluice.evaluation.plots", raising=False)
     result = sluice_eval(tmp_path / "in.csv", *options, "--out", tmp_path / "out")
-    assert result.exit_code == 0 and "pip install 'sluice[eval]'" in result.stderr
+    assert result.exit_code == 0 and "pip install '.[eval]'" in result.stderr
     assert "<svg" not in (tmp_path / "out" / "report.html").read_text()
 
 

@@ -139,4 +139,4 @@ def test_export_does_not_write_over_anything(checkpoint: str) -> None:
 def test_export_says_what_to_install(checkpoint: str) -> None:
     result = run("export", checkpoint, "out", *MAP, "--activation", "softmax")
     assert result.exit_code == 1
-    assert "exporting needs torch, transformers" in result.stderr and "sluice[train]" in result.stderr
+    assert "exporting needs torch, transformers" in result.stderr and "the extra `train`" in result.stderr

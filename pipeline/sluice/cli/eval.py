@@ -229,7 +229,8 @@ def _write(report: Report, out: Path) -> None:
         from sluice.evaluation.plots import plots
     except ModuleNotFoundError:
         click.echo(
-            "sluice: no plots in report.html: matplotlib is not installed (pip install 'sluice[eval]')", err=True
+            "sluice: no plots in report.html: matplotlib is not installed (in a checkout: pip install '.[eval]')",
+            err=True,
         )
         drawn: dict[str, str] = {}
     else:

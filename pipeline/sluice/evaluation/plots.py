@@ -1,4 +1,4 @@
-"""Plots of a report as SVG. The only module that needs matplotlib, which is an extra: `pip install 'sluice[eval]'`."""
+"""Plots of a report as SVG. The only module that needs matplotlib, which the extra `eval` brings."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def _what(report: Report) -> Section:
     rows = [
         ["file", file.name],
         ["SHA-256", file.sha256],
-        ["rows", f"{file.rows:,} read, {file.evaluated:,} evaluated, {file.ignored:,} without label, {file.bad:,} bad"],
+        ["rows", f"{file.rows:,} read, {file.evaluated:,} evaluated, {file.ignored:,} ignored, {file.bad:,} bad"],
         ["profile", report.settings.profile],
         ["detectors", ", ".join(report.settings.detectors)],
     ]

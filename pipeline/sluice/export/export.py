@@ -104,8 +104,8 @@ def export(wish: Wish, tell: Callable[[str], object] = lambda step: None) -> Exp
     missing = [package for package in _NEEDED if find_spec(package) is None]
     if missing:
         raise UnavailableError(
-            f"exporting needs {', '.join(missing)}, not installed here: pip install 'sluice[train]' in an environment "
-            "of its own (5 GB)"
+            f"exporting needs {', '.join(missing)}, not installed here: the extra `train` brings them (5 GB; in a "
+            "checkout: make export)"
         )
     tell("loading torch and the checkpoint")
     from sluice.export.torch_side import load  # seconds to import, and not there where models only run

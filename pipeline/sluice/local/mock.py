@@ -108,7 +108,7 @@ def _load() -> ctypes.CDLL:
     """The wheel's own copy of librdkafka, with the types of the functions used here."""
     spec = importlib.util.find_spec("confluent_kafka")
     if spec is None or spec.origin is None:
-        raise UnavailableError("the mock broker needs confluent-kafka: pip install 'sluice[local]'")
+        raise UnavailableError("the mock broker needs confluent-kafka, which the extra `local` brings")
     package = Path(spec.origin).parent
     # Where auditwheel (Linux) and delocate (macOS) put a wheel's libraries.
     places = [package.with_name("confluent_kafka.libs").glob("librdkafka*.so*"), package.glob(".dylibs/librdkafka*")]

@@ -76,7 +76,7 @@ def export_command(
     The checkpoint is a sequence classifier (BERT, RoBERTa, DeBERTa, MiniLM, Qwen and their like) with config.json,
     model.safetensors and its tokenizer. Every label must be mapped to a risk or ignored. Nothing is fetched, no pickle
     is read and no code of the checkpoint is run. The result is compared with the checkpoint on sample texts, and not
-    written if it differs. Needs torch and transformers: pip install 'sluice[train]'.
+    written if it differs. Needs torch and transformers, which the extra `train` brings.
     """
     from sluice.classifier.manifest import Thresholds
     from sluice.export.export import Wish, export
