@@ -31,6 +31,7 @@ __all__ = [
     "SluiceError",
     "StreamStopped",
     "UnavailableError",
+    "is_failure",
 ]
 
 
@@ -93,3 +94,9 @@ class StreamStopped(SluiceError):
     def __init__(self, order: Order) -> None:
         super().__init__(f"stream {order.stream} stopped: {order.reason} ({order.id})")
         self.order = order
+
+
+def is_failure(error: BaseException) -> bool:
+    """Whether what was called has failed, rather than been interrupted. A panic in Rust is no `Exception`, nor can its
+    type be imported."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"

@@ -11,6 +11,7 @@ from sluice.contract.codec import BadDelta
 from sluice.moderation.detectors import Detectors
 from sluice.moderation.shard import Shard
 from sluice.moderation.steps import Ask, Step, skimming
+from sluice.moderation.units import take_judgement
 
 __all__ = ["Driver", "deltas_of"]
 
@@ -65,9 +66,10 @@ class Driver:
     def _finish(self, step: Step, answered: bool) -> list[Decision]:
         scorer, skim = self.detectors.scorer, skimming([step])
         if skim.units and not answered:
-            skim.fail(0, len(skim.units))
+            skim.take(0, len(skim.units), None, 0)
         elif skim.units and scorer is not None and scorer.skimmer is not None:
-            skim.take(0, *scorer.skimmer.skim(skim.states, skim.pieces))
+            answer = scorer.skimmer.skim(skim.states, skim.pieces)
+            assert skim.take(0, len(skim.units), answer, len(scorer.heads))
         finished = self.shard.finish(step, wall=self.now)
         self.asks += finished.asks
         return [*step.urgent, *finished.decisions]
@@ -88,8 +90,8 @@ class Driver:
         scorer = self.detectors.scorer
         assert scorer is not None
         rows = scorer.judge([ask.unit.passage for ask in asks])
-        for ask, row in zip(asks, rows, strict=True):
-            ask.unit.judged(row if answered else None)
+        taken = take_judgement([ask.unit for ask in asks], rows if answered else None, len(scorer.heads))
+        assert taken == answered
         steps = self.shard.answered(asks, wall=self.now)
         got = [decision for step in steps for decision in self._finish(step, answered)]
         self.decisions += got

@@ -156,13 +156,12 @@ def load_encoder(
     path = directory / MODEL_FILE
     _check_graph(path, manifest, session)
     model = EncoderModel(manifest, digest, tokenizer, session)
-    try:
+    what = (
+        f"does not run on {manifest.tokens.max_tokens} tokens, as tokens.max_tokens of {MANIFEST_FILE} allows, with "
+        f"the highest id of {TOKENIZER_FILE}"
+    )
+    with named_errors(path, what):
         tried = [_try(manifest, tokenizer, session, shape) for shape in ((1, manifest.tokens.max_tokens), (2, 2))]
-    except Exception as error:  # ONNX Runtime's errors have no base class of their own
-        raise ModelError(
-            f"{path}: does not run on {manifest.tokens.max_tokens} tokens, as tokens.max_tokens of {MANIFEST_FILE} "
-            f"allows, with the highest id of {TOKENIZER_FILE}: {error}"
-        ) from error
     for rows, logits in enumerate(tried, 1):
         if logits.shape != (rows, len(manifest.outputs)) or not np.isfinite(logits).all():
             raise ModelError(

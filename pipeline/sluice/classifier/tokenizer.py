@@ -16,7 +16,7 @@ from tokenizers import Encoding, Tokenizer
 
 from sluice.classifier.files import read_pinned
 from sluice.classifier.manifest import MANIFEST_FILE, TOKENIZER_FILE, EncoderManifest, TokenSpec
-from sluice.errors import ModelError
+from sluice.errors import ModelError, is_failure
 
 __all__ = ["load_tokenizer", "named_errors", "rows_of"]
 
@@ -161,10 +161,10 @@ def _growth(normalizer: Any, most: int = 1) -> int:
 @contextmanager
 def named_errors(path: Path, what: str) -> Iterator[None]:
     """Whatever tokenizers and ONNX Runtime raise, as a `ModelError` that names the file. Their errors have no base
-    class of their own, and a panic in Rust is no `Exception`, nor can its type be imported."""
+    class of their own."""
     try:
         yield
     except BaseException as error:
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+        if not is_failure(error):
             raise
         raise ModelError(f"{path}: {what}: {error}") from error

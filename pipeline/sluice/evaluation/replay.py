@@ -17,10 +17,10 @@ from sluice.errors import UnavailableError
 from sluice.evaluation.rows import Row
 from sluice.moderation.channel import ChannelState
 from sluice.moderation.detectors import Detectors
-from sluice.moderation.scores import as_scores, as_skimmed, attempt
+from sluice.moderation.scores import attempt
 from sluice.moderation.shard import Shard
 from sluice.moderation.steps import Ask, Step, skimming
-from sluice.moderation.units import Unit
+from sluice.moderation.units import Unit, take_judgement
 from sluice.moderation.windows import HeadRules
 from sluice.policy import Profile
 
@@ -161,9 +161,8 @@ class Replay:
                 asks += self._finish(step)
             if asks and self._scorer is not None:
                 found = attempt(self._scorer.judge, [ask.unit.passage for ask in asks])
-                rows = as_scores(found, len(asks), len(self._scorer.heads))
-                for ask, row in zip(asks, [None] * len(asks) if rows is None else rows, strict=True):
-                    ask.unit.judged(row)
+                take_judgement([ask.unit for ask in asks], found, len(self._scorer.heads))
+                for ask in asks:
                     self._watch(ask.channel, ask.unit, ask.unit.answer)
             steps = self._shard.answered(asks, wall=self._now)
 
@@ -178,11 +177,7 @@ class Replay:
                 for unit in channel.windows.unskimmed()
             ]
             answer = attempt(self._scorer.skimmer.skim, skim.states, skim.pieces)
-            found = as_skimmed(answer, len(skim.units), len(self._scorer.heads))
-            if found is None:
-                skim.fail(0, len(skim.units))
-            else:
-                skim.take(0, *found)
+            skim.take(0, len(skim.units), answer, len(self._scorer.heads))
             for channel, unit in read:
                 self._watch(channel, unit, unit.skim)
         finished = self._shard.finish(step, wall=self._now)

@@ -16,8 +16,8 @@ from sluice.errors import UnavailableError
 from sluice.lexicon.lexicon import Lexicon
 from sluice.moderation.detector import Scorer
 from sluice.moderation.detectors import Detectors
-from sluice.moderation.scores import as_scores, as_skimmed, attempt
-from sluice.moderation.units import Skimming, Unit
+from sluice.moderation.scores import attempt
+from sluice.moderation.units import Skimming, Unit, take_judgement
 from sluice.moderation.windows import Progress, WindowScan
 from sluice.policy import Policy, Profile
 from sluice.text.units import UnitCutter
@@ -156,11 +156,7 @@ def _settle(scorer: Scorer, scans: Sequence[WindowScan]) -> Iterator[tuple[int, 
     if scorer.skimmer is not None:
         skimming = Skimming(scans)
         answers.append(attempt(scorer.skimmer.skim, skimming.states, skimming.pieces))
-        found = as_skimmed(answers[-1], len(skimming.units), heads)
-        if found is None:
-            skimming.fail(0, len(skimming.units))
-        else:
-            skimming.take(0, *found)
+        skimming.take(0, len(skimming.units), answers[-1], heads)
     asks: list[Unit] = []
     for index, scan in enumerate(scans):
         progress = _unblocked(scan.advance(scan.length), answers)
@@ -169,9 +165,7 @@ def _settle(scorer: Scorer, scans: Sequence[WindowScan]) -> Iterator[tuple[int, 
     if not asks:
         return
     answers.append(attempt(scorer.judge, [unit.passage for unit in asks]))
-    rows = as_scores(answers[-1], len(asks), heads)
-    for unit, scores in zip(asks, [None] * len(asks) if rows is None else rows, strict=True):
-        unit.judged(scores)
+    take_judgement(asks, answers[-1], heads)
     for index, scan in enumerate(scans):
         yield index, _unblocked(scan.advance(), answers)
 

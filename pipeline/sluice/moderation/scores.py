@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from sluice.errors import InputError
+from sluice.errors import InputError, is_failure
 
 __all__ = ["Scores", "are_probabilities", "as_doubt", "as_scores", "as_skimmed", "attempt"]
 
@@ -15,14 +15,11 @@ Scores = NDArray[np.float32]
 
 
 def attempt(function: Callable[..., object], *args: object) -> object:
-    """What a scorer's function returns or, where it fails, what it raised, which is no scores.
-
-    A panic in Rust is no `Exception`, nor can its type be imported. An interrupt is not the scorer's, and goes on.
-    """
+    """What a scorer's function returns or, where it fails, what it raised, which is no scores. An interrupt goes on."""
     try:
         return function(*args)
     except BaseException as error:
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+        if not is_failure(error):
             raise
         return error
 

@@ -8,9 +8,9 @@ from typing import Protocol
 import msgspec
 
 from sluice.moderation.detector import Passage
-from sluice.moderation.scores import Scores, are_probabilities
+from sluice.moderation.scores import Scores, are_probabilities, as_scores, as_skimmed
 
-__all__ = ["CONTEXT_CHARS", "Skimming", "Source", "Unit", "context_of"]
+__all__ = ["CONTEXT_CHARS", "Skimming", "Source", "Unit", "context_of", "take_judgement"]
 
 CONTEXT_CHARS = 120
 """Most characters of the text before a unit that it is judged with."""
@@ -62,6 +62,14 @@ class Unit(msgspec.Struct, eq=False):
             self.failed = True
 
 
+def take_judgement(units: Sequence[Unit], answer: object, heads: int) -> bool:
+    """Give units what `Scorer.judge` returned for them. False: that is no scores, and so none of them has any."""
+    rows = as_scores(answer, len(units), heads)
+    for unit, row in zip(units, [None] * len(units) if rows is None else rows, strict=True):
+        unit.judged(row)
+    return rows is not None
+
+
 def context_of(units: Sequence[str]) -> list[str]:
     """Of the units before one, the last ones that are its context: whole ones, unless the last alone is too long."""
     kept: list[str] = []
@@ -89,17 +97,25 @@ class Skimming:
         self.pieces = [unit.text[unit.skimmed :] for unit in self.units]
         self._upto = [len(unit.text) for unit in self.units]
 
-    def take(self, start: int, scores: Scores, states: Sequence[object | None]) -> None:
-        """Take what the skimmer says of some of them, from the one at `start` on."""
-        for at, (row, state) in enumerate(zip(scores, states, strict=True), start):
+    def take(self, start: int, count: int, answer: object, heads: int) -> bool:
+        """Take what `Skimmer.skim` returned for so many of them, from the one at `start` on.
+
+        False: that is no scores, and so there is no answer for any of them. A unit that has grown meanwhile is tried
+        again.
+        """
+        found = as_skimmed(answer, count, heads)
+        if found is None:
+            for at in range(start, start + count):
+                self._fail(at)
+            return False
+        for at, (row, state) in enumerate(zip(*found, strict=True), start):
             if are_probabilities(row):
                 unit = self.units[at]
                 unit.skim, unit.running, unit.skimmed = row, state, self._upto[at]
             else:
-                self.fail(at, at + 1)
+                self._fail(at)
+        return True
 
-    def fail(self, start: int, end: int) -> None:
-        """Take it that the skimmer does not answer for some of them. One that has grown meanwhile is tried again."""
-        for at in range(start, end):
-            if self._upto[at] == len(self.units[at].text):
-                self.units[at].failed = True
+    def _fail(self, at: int) -> None:
+        if self._upto[at] == len(self.units[at].text):
+            self.units[at].failed = True

@@ -16,9 +16,9 @@ import msgspec
 
 from sluice.metrics import Metrics
 from sluice.moderation.detector import Scorer
-from sluice.moderation.scores import as_scores
 from sluice.moderation.shard import Shard
 from sluice.moderation.steps import Ask
+from sluice.moderation.units import take_judgement
 from sluice.worker.calls import Caller
 
 __all__ = ["Asked", "Judging"]
@@ -158,15 +158,10 @@ class Judging:
             return
         began = time.perf_counter()
         found = await self._caller.call(self._scorer.judge, [unit.passage for unit in units])
-        rows = as_scores(found, len(units), len(self._scorer.heads))
-        if rows is None:
+        if not take_judgement(units, found, len(self._scorer.heads)):
             metrics.scoring_failures.labels("judge").inc()
             metrics.unanswered.labels("failed").inc(len(units))
-            for unit in units:
-                unit.judged(None)
             return
         metrics.judging.observe(time.perf_counter() - began)
         metrics.judge_batch.observe(len(units))
         metrics.units_judged.inc(len(units))
-        for unit, row in zip(units, rows, strict=True):
-            unit.judged(row)

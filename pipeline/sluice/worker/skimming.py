@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from sluice.metrics import Metrics
 from sluice.moderation.detector import Scorer
-from sluice.moderation.scores import as_skimmed
 from sluice.moderation.steps import Step, skimming
 from sluice.worker.calls import Caller
 
@@ -34,12 +33,9 @@ class SkimStage:
             pieces = skim.pieces[start : start + _UNITS_AT_ONCE]
             began = time.perf_counter()
             answer = await self._caller.call(scorer.skimmer.skim, skim.states[start : start + len(pieces)], pieces)
-            found = as_skimmed(answer, len(pieces), len(scorer.heads))
-            if found is None:
+            if not skim.take(start, len(pieces), answer, len(scorer.heads)):
                 metrics.scoring_failures.labels("skim").inc()
-                skim.fail(start, start + len(pieces))
                 continue
-            skim.take(start, *found)
             metrics.skimming.observe(time.perf_counter() - began)
             metrics.units_skimmed.inc(len(pieces))
 
