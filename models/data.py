@@ -14,7 +14,7 @@ import hashlib
 import json
 import lzma
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from pydoc_data.topics import topics
@@ -23,6 +23,8 @@ from typing import Literal
 from heads import ALL_CLEAN, ATTRIBUTES, HEADS, NOT_IN_COMMENTS, OVERLAPS
 
 OWN = "own"
+COLD_HEADS = {"race": "ethnic", "region": "region", "gender": "gender"}
+"""The head of each of COLD's topics."""
 
 _SENTENCE = re.compile(r"[^。！？!?\n]+[。！？!?]*")
 _TWITTER = re.compile(r"(?:\bRT\b|@\w+|https?://\S+|&[#\w]+;)")
@@ -84,6 +86,11 @@ def load(
     return examples
 
 
+def named_files(entries: Sequence[str]) -> dict[str, Path]:
+    """Files by name, of the `NAME=FILE` that options take."""
+    return {name: Path(file) for name, _, file in (entry.partition("=") for entry in entries)}
+
+
 def some_sentences(path: Path, most: int = 25_000) -> list[str]:
     """Sentences of a file of ordinary text, at most so many of them, drawn by their hash."""
     found = [sentence for line in path.read_text(encoding="utf-8").splitlines() for sentence in sentences(line)]
@@ -129,10 +136,9 @@ def cold(data: Path) -> Iterator[Example]:
 
     The offensive label covers attacks on persons too, so the head of the topic learns from noisy labels.
     """
-    head_of = {"race": "ethnic", "region": "region", "gender": "gender"}
     for split in ("train", "dev"):
         for row in _csv(data / "cold" / f"{split}.csv"):
-            text, head = row["TEXT"], head_of[row["topic"]]
+            text, head = row["TEXT"], COLD_HEADS[row["topic"]]
             if row["label"] == "0":
                 yield Example(text, ALL_CLEAN, "cold", text, "contrast")
                 continue

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment import Augmenter
-from data import Example, cold_test, jade_safe, own_texts, sentences, stable_fraction
+from data import COLD_HEADS, Example, cold_test, jade_safe, named_files, own_texts, sentences, stable_fraction
 from disguise_kinds import AS_WRITTEN, KINDS
 from heads import HEADS
 from sluice import Moderator
@@ -65,9 +65,8 @@ def main() -> None:
     calibration(scores, apart, args.plot)
     disguised(model, apart, scores)
     questions(model, args.data)
-    for entry in args.ordinary:
-        name, _, file = entry.partition("=")
-        lines = Path(file).read_text(encoding="utf-8").splitlines()
+    for name, file in named_files(args.ordinary).items():
+        lines = file.read_text(encoding="utf-8").splitlines()
         ordinary(model, name, [sentence for line in lines for sentence in sentences(line)])
         answers(model, name, lines)
 
@@ -101,12 +100,12 @@ def cold(model: Model, data: Path) -> None:
     for threshold in (share_threshold(abuse, float(labels.mean())), *AT):
         found = (abuse >= threshold).astype(np.int64)
         right = found == labels
-        parts = [right[topic == name].mean() for name in ("race", "region", "gender")]
+        parts = [right[topic == name].mean() for name in COLD_HEADS]
         parts += [right[fine == kind].mean() for kind in range(4)]
         cells = " | ".join(f"{part:.1%}" for part in parts)
         print(f"| {threshold:.3f} | {right.mean():.2%} | {macro_f1(found, labels):.2%} | {cells} |")
     print(f"\nAUROC {auroc(abuse, labels):.4f}; the first threshold is the one that flags the split's share of harm.\n")
-    for name, head in (("race", "ethnic"), ("region", "region"), ("gender", "gender")):
+    for name, head in COLD_HEADS.items():
         here = (topic == name) & ((fine == 2) | (labels == 0))
         found_at = auroc(scores[here, column(head)].astype(np.float64), (fine[here] == 2).astype(np.int64))
         print(f"- topic {name}, attack on a group against clean, head `{head}`: AUROC {found_at:.3f}")
@@ -160,14 +159,14 @@ def contexts(model: Model, examples: Sequence[Example], scores: Scores, data: Pa
     print("## What stands before a text\n")
     harm, context = _harm(examples), np.array([bool(example.context) for example in examples])
     top = scores.max(axis=1).astype(np.float64)
-    bare = alone(model, [example.text for example in examples]).max(axis=1).astype(np.float64)
-    told = f"AUROC {auroc(top[context], harm[context]):.3f} with it, {auroc(bare[context], harm[context]):.3f} without"
+    bare = alone(model, [example.text for example in examples if example.context]).max(axis=1).astype(np.float64)
+    told = f"AUROC {auroc(top[context], harm[context]):.3f} with it, {auroc(bare, harm[context]):.3f} without"
     print(f"{context.sum()} texts written with a context, any head: {told}.\n")
     chosen = [n for n, example in enumerate(examples) if harm[n] and not example.context]
     safe = sorted((e.text for e in jade_safe(data)), key=stable_fraction)[: len(chosen)]
     behind = model.score([Passage(examples[n].text, before) for n, before in zip(chosen, safe, strict=True)])
     for at in AT:
-        rates = f"{share(bare[chosen], at):.1%} alone, {share(behind.max(axis=1), at):.1%} behind one of a safe answer"
+        rates = f"{share(top[chosen], at):.1%} alone, {share(behind.max(axis=1), at):.1%} behind one of a safe answer"
         print(f"- {len(chosen)} harmful texts written without one reach {at}: {rates}")
     print()
 

@@ -31,7 +31,7 @@ import export
 import fit
 import pack
 from augment import Augmenter
-from data import OWN, Example, load, own_texts, stable_fraction
+from data import OWN, Example, load, named_files, own_texts, stable_fraction
 from distil import Lesson, distil
 from encoder import Encoder, Reader, logits_of
 from finetune import PHASES, fine_tune, label_row, times
@@ -72,8 +72,7 @@ def main() -> None:
     parser.add_argument("--leave-out", nargs="*", default=[], metavar="SOURCE", help="train without these sources")
     args = parser.parse_args()
 
-    ordinary = {name: Path(file) for name, _, file in (entry.partition("=") for entry in args.ordinary)}
-    examples = load(args.data, args.texts, ordinary, frozenset(args.leave_out))
+    examples = load(args.data, args.texts, named_files(args.ordinary), frozenset(args.leave_out))
     drawn, unseen = _split(examples, args.seed)
     apart = _apart(unseen, own_texts(args.texts, "calibrate"))
     print(f"{len(drawn)} texts to train on, {len(apart)} to calibrate on, {len(unseen)} ordinary ones not drawn")

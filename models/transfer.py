@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +19,11 @@ import torch
 from numpy.typing import NDArray
 
 import base
-from data import OWN, Example, cold_test, davidson, load, own_texts, stable_fraction, swsr
+from data import COLD_HEADS, OWN, Example, cold_test, davidson, load, named_files, own_texts, stable_fraction, swsr
 from encoder import Encoder, Reader, logits_of
 from finetune import ORDINARY, PHASES, Phase, fine_tune
 from heads import HEADS
 from sluice.evaluation.measures import auroc, macro_f1
-
-Logits = NDArray[np.float32]
 
 _OTHERS = {OWN: 1.0, "openai": 0.5, **ORDINARY}
 LEFT_OUT = {
@@ -47,12 +46,11 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="base encoder and checkpoints")
     parser.add_argument("--ordinary", nargs="*", default=[], metavar="NAME=FILE")
     args = parser.parse_args()
-    ordinary = {name: Path(file) for name, _, file in (entry.partition("=") for entry in args.ordinary)}
     base.fetch(args.work / "base")
     tokenizer = base.small_tokenizer(args.work / "base")
     reader = Reader.of(tokenizer)
     for left_out, phase in LEFT_OUT.items():
-        examples = load(args.data, args.texts, ordinary, frozenset(left_out))
+        examples = load(args.data, args.texts, named_files(args.ordinary), frozenset(left_out))
         model = _new(args.work, tokenizer["model"]["vocab"])
         fine_tune(model, reader, examples, phases=[phase], checkpoints=args.work / f"without-{'-'.join(left_out)}")
         print(f"## Trained without {' and '.join(left_out)}\n")
@@ -68,7 +66,8 @@ def main() -> None:
         seen = [example for example in fold if fold_of(example) != number]
         fine_tune(model, reader, seen, phases=[FOLD], checkpoints=args.work / f"fold-{number}")
         apart = [example for example in fold if fold_of(example) == number]
-        logits, labels = _asked(model, reader, apart, "gender")
+        logits = _asked(model, reader, apart)[:, list(HEADS).index("gender")]
+        labels = np.array([example.labels["gender"] for example in apart])
         found = (logits >= 0).astype(np.int64)
         rows.append([(found == labels).mean(), macro_f1(found, labels), auroc(logits, labels)])
         print(f"| {number + 1} | {len(apart)} " + "".join(f"| {value:.3f} " for value in rows[-1]) + "|", flush=True)
@@ -92,40 +91,40 @@ def _report(model: Encoder, reader: Reader, left_out: Sequence[str], data: Path,
     """AUROC of the heads that the sources left out label."""
     print("| source left out | head | harmful / clean | AUROC |\n|---|---|---|---|")
     for source in left_out:
-        for head, examples in _tests(source, data, texts):
-            logits, labels = _asked(model, reader, examples, head)
-            print(f"| {source} | {head} | {labels.sum()} / {(1 - labels).sum()} | {auroc(logits, labels):.3f} |")
+        examples = _tests(source, data, texts)
+        logits = _asked(model, reader, examples)
+        for column, head in enumerate(HEADS):
+            labels = np.array([example.labels.get(head, -1) for example in examples])
+            known = labels >= 0
+            harmful, clean = (labels == 1).sum(), (labels == 0).sum()
+            if harmful and clean:
+                found = auroc(logits[known, column], labels[known])
+                print(f"| {source} | {head} | {harmful} / {clean} | {found:.3f} |")
     print(flush=True)
 
 
-def _tests(source: str, data: Path, texts: Path) -> list[tuple[str, list[Example]]]:
-    """Which texts of a source a head is tested on."""
+def _tests(source: str, data: Path, texts: Path) -> list[Example]:
+    """The texts of a source, labelled for the heads that are tested on them."""
     if source == "swsr":
-        return [("gender", list(swsr(data)))]
+        return list(swsr(data))
     if source == "davidson":
-        return [("abuse", list(davidson(data)))]
+        return list(davidson(data))
     if source == OWN:
-        apart = own_texts(texts, "test")
-        return [(head, [example for example in apart if example.written_for == head]) for head in HEADS]
-    rows = cold_test(data)
-    tests = [("abuse", [_cold(row, "abuse", int(row["label"])) for row in rows])]
-    # An attack on a group, of the topic that a head is for, against what is clean under the same topic.
-    for topic, head in (("race", "ethnic"), ("region", "region"), ("gender", "gender")):
-        here = [row for row in rows if row["topic"] == topic and row["fine-grained-label"] != "1"]
-        tests.append((head, [_cold(row, head, int(row["fine-grained-label"] == "2")) for row in here]))
-    return tests
+        apart = [example for example in own_texts(texts, "test") if example.written_for]
+        return [replace(e, labels={e.written_for: e.labels[e.written_for]}) for e in apart]
+    return [_cold(row) for row in cold_test(data)]
 
 
-def _cold(row: dict[str, str], head: str, label: int) -> Example:
-    return Example(row["TEXT"], {head: label}, "cold", row["TEXT"], "harm" if label else "contrast")
+def _cold(row: dict[str, str]) -> Example:
+    """An attack on a group is one for the head of its topic too; what an attack on a person is for it, nobody said."""
+    label, fine = int(row["label"]), row["fine-grained-label"]
+    labels = {"abuse": label} | ({} if fine == "1" else {COLD_HEADS[row["topic"]]: int(fine == "2")})
+    return Example(row["TEXT"], labels, "cold", row["TEXT"], "harm" if label else "contrast")
 
 
-def _asked(
-    model: Encoder, reader: Reader, examples: Sequence[Example], head: str
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _asked(model: Encoder, reader: Reader, examples: Sequence[Example]) -> NDArray[np.float64]:
     rows = reader.rows([example.context for example in examples], [example.text for example in examples])
-    logits = logits_of(model, rows)[:, list(HEADS).index(head)]
-    return logits.astype(np.float64), np.array([example.labels[head] for example in examples])
+    return logits_of(model, rows).astype(np.float64)
 
 
 if __name__ == "__main__":
