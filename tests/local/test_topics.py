@@ -108,5 +108,5 @@ def test_the_mock_is_gone_after_stop() -> None:
 
 def test_the_mock_without_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UnavailableError, match=r"sluice\[local\]"):
+    with pytest.raises(UnavailableError, match="the extra `local`"):
         MockBroker().start()
