@@ -107,7 +107,19 @@ def logits_of(model: Encoder, rows: Sequence[Row], tokens: int = 8_192) -> NDArr
     lengths = np.array([len(ids) for ids, _ in rows])
     found = np.zeros((len(rows), model.out.out_features), dtype=np.float32)
     model.eval()
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+    device = device_of(model)
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
         for chosen in buckets(lengths, np.argsort(lengths, kind="stable"), tokens):
-            found[chosen] = model(*batch_of([rows[n] for n in chosen])).float().numpy()
+            batch = batch_of([rows[n] for n in chosen])
+            found[chosen] = model(*(part.to(device) for part in batch)).float().cpu().numpy()
     return found
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model's weights are."""
+    return next(model.parameters()).device
+
+
+def fastest_device() -> torch.device:
+    """A GPU if torch finds one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -5,6 +5,7 @@ Seeded, and resumable: a checkpoint every few hundred steps, taken up again when
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from torch.nn import functional
 
 from augment import Augmenter
 from data import OWN, Example, stable_fraction
-from encoder import Encoder, Reader, batch_of, buckets
+from encoder import Encoder, Reader, batch_of, buckets, device_of, logits_of
 from heads import HEADS
 
 
@@ -48,16 +49,20 @@ ORDINARY = {
 
 PHASES = (
     Phase("public", {"cold": 0.8, "swsr": 0.8, "davidson": 0.8, "openai": 0.8, **ORDINARY}, 6e-5, 0.5),
-    Phase("mix", {OWN: 1.5, "cold": 0.3, "swsr": 0.4, "davidson": 0.5, "openai": 0.6, **ORDINARY}, 5e-5, 0.5),
-    Phase("end", {OWN: 1.0, "cold": 0.2, "swsr": 0.2, "davidson": 0.2, "openai": 0.2, **ORDINARY}, 2.5e-5, 0.02),
+    Phase("mix", {OWN: 1.5, "cold": 0.4, "swsr": 0.4, "davidson": 0.5, "openai": 0.6, **ORDINARY}, 5e-5, 0.5),
+    Phase("end", {OWN: 1.0, "cold": 0.3, "swsr": 0.2, "davidson": 0.2, "openai": 0.2, **ORDINARY}, 2.5e-5, 0.02),
     # On a stream nearly every sentence has one before it, and what answers say before they go wrong is mostly safe.
     Phase(
-        "context", {OWN: 1.0, "cold": 0.1, "swsr": 0.1, "davidson": 0.1, "openai": 0.1, **ORDINARY}, 2.5e-5, 0.02, 0.6
+        "context", {OWN: 1.0, "cold": 0.2, "swsr": 0.1, "davidson": 0.1, "openai": 0.1, **ORDINARY}, 2.5e-5, 0.02, 0.6
     ),
 )
 
 NOISE = {"cold": (0.05, 0.92), "swsr": (0.05, 0.92), "davidson": (0.03, 0.93), "openai": (0.03, 0.95)}
 """What a label of 0 and of 1 is worth in the sets whose annotators often disagree."""
+
+REMEMBERED = 0.5
+"""Weight of the first phase's own scores beside the labels of these sets in the phases after it. That model has met
+each text once at most and knows none by heart: it softens odd labels, and what it has learned is not overwritten."""
 
 BATCH_TOKENS = 2_560
 WARM_UP = 200
@@ -80,9 +85,10 @@ def fine_tune(
     mean = {name: value.detach().clone() for name, value in model.state_dict().items()}
     first, begin = _resume(checkpoints / "last.pt", model, optimizer, mean)
     torch.manual_seed(seed)
-    device = next(model.parameters()).device
+    device = device_of(model)
     for number, phase in enumerate(phases[first:], first):
-        plan = _Plan(examples, reader, phase, seed + number)
+        first_phase = _as_saved(model, _weights(checkpoints, phases[0])) if number else None
+        plan = _Plan(examples, reader, phase, seed + number, first_phase)
         warm_up = 0 if number else WARM_UP
         with Progress() as progress:
             task = progress.add_task(f"{phase.name}: {len(plan.order)} texts", total=len(plan.batches), completed=begin)
@@ -108,20 +114,25 @@ def fine_tune(
                 if (at + 1) % CHECKPOINT_STEPS == 0:
                     _save(checkpoints / "last.pt", model, optimizer, mean, (number, at + 1))
         begin = 0
+        torch.save(mean, _weights(checkpoints, phase))
         _save(checkpoints / "last.pt", model, optimizer, mean, (number + 1, 0))
-        torch.save(mean, checkpoints / f"{phase.name}.pt")
     model.load_state_dict(mean)
 
 
 class _Plan:
     """One phase: which texts, in which form, in which batches."""
 
-    def __init__(self, examples: Sequence[Example], reader: Reader, phase: Phase, seed: int) -> None:
+    def __init__(
+        self, examples: Sequence[Example], reader: Reader, phase: Phase, seed: int, first_phase: Encoder | None
+    ) -> None:
         chosen = [example for example in examples for _ in range(times(example, phase, seed))]
         augmenter = Augmenter(_harmless(examples), seed, preceded=phase.preceded)
         forms = [augmenter.form(example) for example in chosen]
         self.rows = reader.rows([context for context, _ in forms], [text for _, text in forms])
         self._labels = np.array([label_row(example) for example in chosen], dtype=np.float32)
+        if first_phase is not None:
+            noisy = [n for n, example in enumerate(chosen) if example.source in NOISE]
+            self._labels[noisy] = remembered(self._labels[noisy], logits_of(first_phase, [self.rows[n] for n in noisy]))
         rng = np.random.default_rng(seed)
         self.order = rng.permutation(len(chosen))
         lengths = np.array([len(ids) for ids, _ in self.rows])
@@ -151,6 +162,12 @@ def label_row(example: Example) -> list[float]:
     return [values[example.labels.get(head)] for head in HEADS]
 
 
+def remembered(labels: NDArray[np.float32], logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Labels softened by the first phase's scores; what is not known (-1) stays so."""
+    scores = 1 / (1 + np.exp(-logits))
+    return np.where(labels < 0, labels, (1 - REMEMBERED) * labels + REMEMBERED * scores)
+
+
 def masked_loss(logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
     """Binary cross-entropy over the labels that are known, summed over heads, mean over texts."""
     losses = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
@@ -166,6 +183,17 @@ def times(example: Example, phase: Phase, seed: int) -> int:
 def _groups(model: Encoder) -> list[dict[str, object]]:
     """The new layer learns faster than the encoder."""
     return [{"params": model.bert.parameters(), "times": 1.0}, {"params": model.out.parameters(), "times": 10.0}]
+
+
+def _weights(checkpoints: Path, phase: Phase) -> Path:
+    """Where the averaged weights after a phase are kept."""
+    return checkpoints / f"{phase.name}.pt"
+
+
+def _as_saved(model: Encoder, path: Path) -> Encoder:
+    found = copy.deepcopy(model)
+    found.load_state_dict(torch.load(path, weights_only=True))
+    return found
 
 
 def _average(mean: dict[str, Tensor], model: Encoder, keep: float) -> None:
@@ -188,7 +216,7 @@ def _save(
 def _resume(path: Path, model: Encoder, optimizer: torch.optim.Optimizer, mean: dict[str, Tensor]) -> tuple[int, int]:
     if not path.is_file():
         return 0, 0
-    saved = torch.load(path, weights_only=True)
+    saved = torch.load(path, map_location=device_of(model), weights_only=True)
     model.load_state_dict(saved["model"])
     optimizer.load_state_dict(saved["optimizer"])
     mean.update(saved["mean"])

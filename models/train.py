@@ -33,7 +33,7 @@ import pack
 from augment import Augmenter
 from data import OWN, Example, load, named_files, own_texts, stable_fraction
 from distil import Lesson, distil
-from encoder import Encoder, Reader, logits_of
+from encoder import Encoder, Reader, fastest_device, logits_of
 from finetune import PHASES, fine_tune, label_row, times
 from heads import HEADS
 from sluice.classifier import load_model
@@ -81,7 +81,7 @@ def main() -> None:
     tokenizer = base.small_tokenizer(args.work / "base")
     reader = Reader.of(tokenizer)
     torch.manual_seed(args.seed)
-    model = Encoder(base.load_encoder(args.work / "base", tokenizer["model"]["vocab"]), len(HEADS))
+    model = Encoder(base.load_encoder(args.work / "base", tokenizer["model"]["vocab"]), len(HEADS)).to(fastest_device())
     fine_tune(model, reader, examples, seed=args.seed, checkpoints=args.work / "checkpoints")
 
     strong_logits = logits_of(model, reader.rows(*_columns(apart))).astype(np.float64)
@@ -93,7 +93,7 @@ def main() -> None:
     common = {"created": args.created, "training": training, "thresholds": THRESHOLDS}
     pack.write_strong(
         args.out / pack.STRONG,
-        model,
+        model.cpu(),
         tokenizer,
         name=f"{args.name}-strong",
         calibration=Calibration("platt", MIX_SAID, pack.by_head(slope), pack.by_head(offset)),
@@ -109,7 +109,7 @@ def main() -> None:
     lesson = _lesson(drawn, unseen, args.seed)
     asked = [n for n, e in enumerate(lesson) if e.source == OWN or (e.kind != "neutral" and _by_lot(e, LESSON_SHARE))]
     scores = np.full((len(lesson), len(HEADS)), np.nan, dtype=np.float32)
-    logits = logits_of(model, reader.rows([""] * len(asked), [lesson[n].text for n in asked]))
+    logits = logits_of(model.to(fastest_device()), reader.rows([""] * len(asked), [lesson[n].text for n in asked]))
     scores[asked] = _sigmoid(logits * slope + offset)
     linear, vocabulary = distil(
         Lesson(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 import base
 from data import COLD_HEADS, OWN, Example, cold_test, davidson, load, named_files, own_texts, stable_fraction, swsr
-from encoder import Encoder, Reader, logits_of
+from encoder import Encoder, Reader, fastest_device, logits_of
 from finetune import ORDINARY, PHASES, Phase, fine_tune
 from heads import HEADS
 from sluice.evaluation.measures import auroc, macro_f1
@@ -84,7 +84,7 @@ def fold_of(example: Example) -> int:
 
 def _new(work: Path, vocabulary: dict[str, int]) -> Encoder:
     torch.manual_seed(1)
-    return Encoder(base.load_encoder(work / "base", vocabulary), len(HEADS))
+    return Encoder(base.load_encoder(work / "base", vocabulary), len(HEADS)).to(fastest_device())
 
 
 def _report(model: Encoder, reader: Reader, left_out: Sequence[str], data: Path, texts: Path) -> None:

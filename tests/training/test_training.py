@@ -23,7 +23,7 @@ from augment import Augmenter
 from data import OWN, Example, own_texts
 from distil import Lesson, distil
 from encoder import CONTEXT_TOKENS, MAX_TOKENS, Encoder, Reader, batch_of, buckets, logits_of
-from finetune import Phase, fine_tune, label_row, masked_loss
+from finetune import Phase, fine_tune, label_row, masked_loss, remembered
 from heads import ALL_CLEAN, HEADS
 from sluice.classifier import load_model
 from sluice.classifier.manifest import Calibration, Thresholds, Training
@@ -35,7 +35,7 @@ COMMON: dict[str, Any] = {
     "training": Training(sources={OWN: 1}, harmful={}),
     "thresholds": Thresholds(flag=0.7, stop=0.9, note=""),
 }
-PHASES = (Phase("one", {OWN: 1.5}, 1e-3), Phase("two", {OWN: 0.5}, 1e-3, preceded=0.5))
+PHASES = (Phase("one", {OWN: 1.5}, 1e-3), Phase("two", {OWN: 0.5, "cold": 1.0}, 1e-3, preceded=0.5))
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,7 @@ def examples() -> list[Example]:
     return [
         *own,
         *(Example(text, ALL_CLEAN, "kdconv", text, "neutral") for text in ("今天天气很好。", "我们去公园吧。")),
+        *(Example(text, {"abuse": 1}, "cold", text, "harm") for text in ("你真没用。", "滚远点。")),
     ]
 
 
@@ -135,6 +136,13 @@ def test_what_is_known_of_a_text() -> None:
     row = label_row(Example("x", {"drugs": 1, "abuse": 0}, "cold", "x", "harm"))
     heads = list(HEADS)
     assert (row[heads.index("drugs")], row[heads.index("abuse")], row[heads.index("age")]) == (0.92, 0.05, -1.0)
+
+
+def test_labels_are_softened_by_what_the_first_phase_says_of_them() -> None:
+    labels = np.array([[0.92, 0.05, -1.0], [0.92, 0.05, -1.0]], dtype=np.float32)
+    logits = np.array([[20.0, -20.0, 20.0], [-20.0, 20.0, 0.0]], dtype=np.float32)
+    expected = [[0.96, 0.025, -1.0], [0.46, 0.525, -1.0]]
+    assert np.allclose(remembered(labels, logits), expected, atol=1e-6)
 
 
 def test_rows_keep_the_end_of_a_context_and_the_beginning_of_a_text(tokenizer: dict[str, Any]) -> None:
