@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from sluice.contract import Decision, Delta, Frame, Limits, Order, Release, Topics, encode, read_decision
 from sluice.metrics import Metrics
+from sluice.moderation.checkpoint import restore
 from sluice.moderation.detector import Passage
 from sluice.moderation.detectors import Detectors
 from sluice.moderation.shard import Shard
@@ -349,6 +350,48 @@ async def test_a_stop_that_the_log_cannot_repeat_is_in_the_table_before_its_orde
         await settle(bench)
     assert seen == [0] and len(bench.sink.orders()) == 2
     assert [key for key, _ in bench.stored] == [b'[0,"s",""]']
+
+
+async def test_orders_that_a_crash_kept_from_being_written_are_written_by_the_next_owner() -> None:
+    def owner(table: dict[bytes, bytes | None], log: list[bytes]) -> Bench:
+        bench = Bench(mark_detectors())
+        bench.log = list(log)
+
+        async def shard(partition: int) -> Shard:
+            made = Shard(partition, bench.pipeline.detectors, Limits())
+            entries = {key: value for key, value in table.items() if value is not None}
+            restore(made, entries, committed=0, now=time.monotonic())
+            return made
+
+        bench.pipeline._partitions._new_shard = shard
+        return bench
+
+    first = owner({}, [])
+    first.sink.fail_on = b"stop_"
+    async with running(first) as task:
+        await first.pipeline.take([first.add(Delta("s", 0, 0, "好", profile="nobody"))])
+        with pytest.raises(OSError, match="refused"):
+            await asyncio.wait_for(asyncio.shield(task), 10)
+    assert not first.sink.orders()
+    table = dict(first.stored)
+
+    second = owner(table, first.log)
+    async with running(second):
+        await second.pipeline.catch_up({0: 1}, 0)
+        await second.pipeline.catch_up({0: 1}, 0)
+        await settle(second)
+        await second.checkpoint()
+        await second.checkpoint()
+    assert [o.order for o in second.sink.orders()] == ["stop_generation", "stop_transmission"]
+    assert {o.stream for o in second.sink.orders()} == {"s"} and second.commits == [{0: 1}]
+    table |= dict(second.stored)
+
+    third = owner(table, first.log)
+    async with running(third):
+        await third.pipeline.catch_up({0: 1}, 0)
+        await third.pipeline.take([third.add(Delta("s", 1, 1, "好"))])
+        await settle(third)
+    assert not third.sink.orders(), "written once more only while it is not certain"
 
 
 async def test_what_is_taken_while_partitions_are_revoked_makes_no_shard() -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from sluice.contract.decision import Order
 from sluice.contract.frame import Channel
 from sluice.moderation.ended import EndedChannel, Key
 from sluice.moderation.shard import Shard
@@ -35,6 +36,8 @@ class Entry(msgspec.Struct, omit_defaults=True):
     context: str = ""
     """For a complete prompt: its end, which the first sentence of the answer is judged with."""
     final_at: tuple[int, int] | None = None
+    orders: list[Order] = []
+    """For a stopped stream: the orders that stop it, until it is certain that they are written."""
 
 
 class Checkpoint(msgspec.Struct):
@@ -63,7 +66,9 @@ def plan_checkpoint(shard: Shard, *, decided: int, committed: int, now: float, m
     """
     partition, ended = shard.partition, shard.ended
     writes: list[tuple[bytes, bytes | None]] = []
-    writes += stopped_entries(shard, [stream for stream, stored in ended.stopped.items() if not stored])
+    writes += stopped_entries(
+        shard, [stream for stream, stored in ended.stopped.items() if not stored or stream in ended.owed]
+    )
     commit = decided + 1
     for live in shard.streams.values():
         for channel in live.channels.values():
@@ -109,14 +114,30 @@ def plan_checkpoint(shard: Shard, *, decided: int, committed: int, now: float, m
     return Checkpoint(writes, commit)
 
 
-def stopped_entries(shard: Shard, streams: Iterable[str]) -> list[tuple[bytes, bytes | None]]:
-    """What the table must hold so that these streams stay stopped; taken as written."""
-    value = _encode(Entry(shard.partition, "stopped"))
+def stopped_entries(
+    shard: Shard, streams: Iterable[str], owed: Iterable[Order] = ()
+) -> list[tuple[bytes, bytes | None]]:
+    """What the table must hold so that these streams stay stopped; taken as written.
+
+    `owed` are orders of theirs that are written only when the entries are safe. A next owner, to whom the streams are
+    stopped and done with, finds them in the entries and writes them (again).
+    """
+    orders: dict[str, list[Order]] = {stream: [] for stream in streams}
+    for order in owed:
+        orders[order.stream].append(order)
     writes: list[tuple[bytes, bytes | None]] = []
-    for stream in streams:
-        writes.append((_key(shard.partition, (stream, "")), value))
-        shard.ended.stopped[stream] = True
+    for stream, of_it in orders.items():
+        writes.append((_key(shard.partition, (stream, "")), _encode(Entry(shard.partition, "stopped", orders=of_it))))
+        _stopped(shard, stream, of_it)
     return writes
+
+
+def _stopped(shard: Shard, stream: str, owed: list[Order]) -> None:
+    """The table says so now, with these orders."""
+    shard.ended.stopped[stream] = True
+    shard.ended.owed.pop(stream, None)
+    if owed:
+        shard.ended.owed[stream] = owed
 
 
 def restore(shard: Shard, entries: Mapping[bytes, bytes], *, committed: int, now: float) -> None:
@@ -133,7 +154,7 @@ def restore(shard: Shard, entries: Mapping[bytes, bytes], *, committed: int, now
         _, *rest = _key_decoder.decode(key_bytes)
         key = (rest[0], rest[1])
         if entry.kind == "stopped":
-            shard.ended.stopped[key[0]] = True
+            _stopped(shard, key[0], entry.orders)
         elif entry.kind == "complete":
             complete = EndedChannel(
                 entry.next_seq,

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from sluice.contract.decision import Order
 from sluice.moderation.channel import ChannelState, Place
 
 __all__ = ["Ended", "EndedChannel"]
@@ -43,6 +44,8 @@ class Ended:
         self._limit = limit
         self.stopped: dict[str, bool] = {}
         """Stream to whether the table says so; oldest first."""
+        self.owed: dict[str, list[Order]] = {}
+        """By stopped stream: the orders in its entry of the table. An owner may have died before it wrote them."""
         self.channels: dict[Key, EndedChannel] = {}
         """Oldest first."""
         self.profiles: dict[str, str] = {}
@@ -67,6 +70,7 @@ class Ended:
         self.obsolete.update((stream, channel.name) for channel in stored)
         if len(self.stopped) > self._limit:
             oldest = next(iter(self.stopped))
+            self.owed.pop(oldest, None)
             if self.stopped.pop(oldest):
                 self.obsolete.add((oldest, ""))
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from sluice.contract.codec import VERSION
-from sluice.contract.decision import Decision, FrameRef, Mark, Release
+from sluice.contract.decision import Decision, Flag, FrameRef, Mark, Order, Release
 from sluice.contract.frame import Channel, Frame
 from sluice.contract.limits import Limits
 from sluice.moderation.channel import ChannelState, StreamState
@@ -129,6 +129,14 @@ class Shard:
                 step.urgent += self._live.stop(channels[0], failure_orders(channels[0], "idle", step.origin))
                 steps.append(step)
         return steps
+
+    def owed(self, *, wall: float) -> list[Step]:
+        """A step for the orders that an owner before this one may not have written; to be asked for once, when the
+        shard has been restored."""
+        orders: list[Order | Flag] = [order for of_stream in self.ended.owed.values() for order in of_stream]
+        if not orders:
+            return []
+        return [Step(self._origin("", self._last_offset, 0.0, wall), orders, [], [], is_frame=False)]
 
     def finish(self, step: Step, *, wall: float) -> Finished:
         """Take up what was skimmed and judged in a step's channels.

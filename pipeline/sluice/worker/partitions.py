@@ -35,6 +35,10 @@ class Partitions:
         """Whether it is still this worker's."""
         return self._shards.get(shard.partition) is shard
 
+    def knows(self, partition: int) -> bool:
+        """Whether the partition's shard is made."""
+        return partition in self._shards
+
     async def shard(self, partition: int, epoch: int) -> Shard | None:
         """The partition's shard; None when the partitions were dropped since `epoch`."""
         if epoch != self.epoch:

@@ -124,7 +124,7 @@ class Pipeline:
         epoch = self.epoch
         async with self._intake:
             for record in records:
-                shard = await self._partitions.shard(record.partition, epoch)
+                shard = await self._shard(record.partition, epoch)
                 if shard is None:
                     return
                 if record.offset > shard.next_offset:
@@ -142,7 +142,7 @@ class Pipeline:
         """
         async with self._intake:
             for partition, end in ends.items():
-                shard = await self._partitions.shard(partition, epoch)
+                shard = await self._shard(partition, epoch)
                 if shard is None:
                     return
                 # Behind, and not moved since the last call: nothing is coming.
@@ -150,6 +150,16 @@ class Pipeline:
                     await self._read_skipped(shard, end)
                 if self._partitions.held(shard):
                     self._partitions.seen[partition] = shard.next_offset
+
+    async def _shard(self, partition: int, epoch: int) -> Shard | None:
+        """The partition's shard, and first what the owner before may not have come to write; None when the partitions
+        were dropped since `epoch`."""
+        known = self._partitions.knows(partition)
+        shard = await self._partitions.shard(partition, epoch)
+        if shard is not None and not known:
+            for step in shard.owed(wall=time.time()):
+                await self._pass_on(shard, step, [])
+        return shard
 
     async def _read_skipped(self, shard: Shard, end: int) -> None:
         """Begin the frames before offset `end` that the log has; where it has none, there is nothing to read."""

@@ -55,13 +55,13 @@ class Writer:
 
     async def decisions(self, shard: Shard, decisions: Sequence[Release | Order | Flag]) -> list[Written]:
         """Write decisions. A stop that reading the log again would not repeat, because time or an outage caused it, is
-        first put into the table. From then on a next owner takes the stream for stopped and says nothing of it, so
-        what was begun is written also when the shard goes meanwhile."""
+        first put into the table, with its orders: from then on a next owner takes the stream for stopped, and writes
+        what stands there and no more. What was begun is written also when the shard goes meanwhile."""
         if not self._held(shard):
             return []
-        lasting = {d.stream for d in decisions if isinstance(d, Order) and d.reason != "finding"}
+        lasting = [d for d in decisions if isinstance(d, Order) and d.reason != "finding"]
         if lasting:
-            await self._store(shard.partition, stopped_entries(shard, lasting))
+            await self._store(shard.partition, stopped_entries(shard, {d.stream for d in lasting}, lasting))
         return [await self._write(shard.partition, decision) for decision in decisions]
 
     async def _write(self, partition: int, decision: Release | Order | Flag) -> Written:
