@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from sluice.errors import InputError
 from sluice.evaluation.documents import to_html, to_markdown
@@ -48,14 +50,8 @@ def evaluate(
     columns = columns or Columns()
     with (path / "in.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("text", "label", "from", "to"), *((*row, "", "")[:4] for row in rows)])
-    evaluator = Evaluator(
-        "plain",
-        policy=WORLD.policy,
-        lexicon=WORLD.lexicon,
-        scorer=MarkScorer(),
-        hash_key=b"k",
-        **options,  # type: ignore[arg-type]
-    )
+    settings: dict[str, object] = {"profile": "plain", "scorer": MarkScorer(), "hash_key": b"k"}
+    evaluator = Evaluator(policy=WORLD.policy, lexicon=WORLD.lexicon, **settings | options)  # type: ignore[arg-type]
     labeller = Labeller(columns.labels, evaluator.targets)
     file_ = LabelledFile(path / "in.csv", columns, labeller, kind="csv", on_error=pytest.fail)
     return evaluator.run(file_, "in.csv", columns, labeller)
@@ -64,6 +60,26 @@ def evaluate(
 @pytest.fixture
 def report(tmp_path: Path) -> Report:
     return evaluate(tmp_path, cutting=Cutting())
+
+
+class Failing(MarkScorer):
+    """Cannot say anything of texts with 疑."""
+
+    def skim(
+        self, states: Sequence[object | None], pieces: Sequence[str]
+    ) -> tuple[NDArray[np.float32], list[object | None]]:
+        if any("疑" in piece for piece in pieces):
+            raise OSError("no")
+        return super().skim(states, pieces)
+
+
+def test_what_a_failing_model_let_pass_is_counted(tmp_path: Path) -> None:
+    few = [("可疑的话。", "bad"), ("好的。", "clean")]
+    report = evaluate(tmp_path, few, profile="open", scorer=Failing())
+    assert report.file.unscanned == 2  # one call of the model is for both
+    assert "2 texts passed in part or whole: the model failed" in to_markdown(report)
+    scanned = evaluate(tmp_path, few, profile="open")
+    assert scanned.file.unscanned == 0 and "unscanned" not in to_markdown(scanned)
 
 
 def test_counts_by_detector_and_level(report: Report) -> None:

@@ -65,10 +65,10 @@ def active(bootstrap: str, topics_prefix: str, as_json: bool) -> None:
     """Show which lexicon is active, and which one each worker uses."""
     import msgspec
 
-    from sluice.cli.terminal import visible
     from sluice.client.controls import lexicon_status, present
     from sluice.contract.controls import BadActivation
     from sluice.contract.topics import Topics
+    from sluice.text.visible import visible
 
     view = asyncio.run(lexicon_status(bootstrap, topics=Topics.prefixed(topics_prefix)))
     now = time.time()
@@ -117,8 +117,8 @@ def _checked(path: Path) -> Content:
 
 async def _activate(bootstrap: str, topics: Topics, content: Content, wait: float, by: str) -> bool:
     """Whether every worker that runs uses it now; also when that was not to be waited for."""
-    from sluice.cli.terminal import visible
     from sluice.client.controls import activate_lexicon, lexicon_status, present
+    from sluice.text.visible import visible
 
     before = await lexicon_status(bootstrap, topics=topics)
     waiting = {status.slot for status in present(before, time.time())}

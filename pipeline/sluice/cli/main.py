@@ -11,8 +11,8 @@ import click
 from click.utils import PacifyFlushWrapper
 
 import sluice
-from sluice.cli.terminal import visible
 from sluice.errors import SluiceError
+from sluice.text.visible import visible
 
 __all__ = ["main"]
 

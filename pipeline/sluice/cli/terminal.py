@@ -9,9 +9,9 @@ from typing import Any
 import click
 from rich.console import Console
 
-from sluice.text.visible import escape_json, visible
+from sluice.text.visible import escape_json
 
-__all__ = ["WIDTH", "console", "print_json", "visible"]
+__all__ = ["WIDTH", "console", "print_json"]
 
 WIDTH = 100
 """Columns where there is no terminal to ask, as in a pipe or a CI log."""

@@ -126,6 +126,7 @@ class Evaluator:
             bad=file.bad,
             ignored=file.ignored,
             spans=columns.span is not None,
+            unscanned=self._whole.unscanned,
         )
         return Report(
             SCHEMA,

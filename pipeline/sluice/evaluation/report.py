@@ -224,6 +224,8 @@ class File(msgspec.Struct, frozen=True):
     ignored: int
     spans: bool
     """Whether it says where violations begin."""
+    unscanned: int = 0
+    """Evaluated texts of which some was passed although the model, which failed, gave no scores for it."""
 
 
 class Settings(msgspec.Struct, frozen=True):

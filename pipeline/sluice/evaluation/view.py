@@ -81,6 +81,8 @@ def _what(report: Report) -> Section:
         ["profile", report.settings.profile],
         ["detectors", ", ".join(report.settings.detectors)],
     ]
+    if file.unscanned:
+        rows.insert(3, ["unscanned", f"{file.unscanned:,} texts passed in part or whole: the model failed"])
     rows += [[name, getattr(versions, name)] for name in ("lexicon", "model", "policy") if getattr(versions, name)]
     rows.append(["Sluice", report.sluice])
     return Section("what", "What was evaluated", [], [Table(["", ""], rows, left=2)], brief=True)

@@ -116,6 +116,7 @@ class WholeTexts:
         self._flagged: Counter[tuple[Source, str]] = Counter()
         self._stopped: Counter[tuple[Source, str]] = Counter()
         self.texts = 0
+        self.unscanned = 0
 
     def add(self, rows: Sequence[Row], moderations: Sequence[Moderation], named: set[int]) -> None:
         """Count rows.
@@ -126,6 +127,7 @@ class WholeTexts:
         if not rows:
             return
         self.texts += len(rows)
+        self.unscanned += sum(moderation.unscanned for moderation in moderations)
         labels = np.stack([row.labels for row in rows])
         scores, levels = self._judged(moderations)
         for place, tallies in enumerate(self._tallies):

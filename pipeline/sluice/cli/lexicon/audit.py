@@ -12,11 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from sluice.cli.lexicon.given import EXIT_NOT_MET, as_day, json_option, path_argument, printable, read, today_option
-from sluice.cli.terminal import WIDTH, console, print_json, visible
+from sluice.cli.terminal import WIDTH, console, print_json
 from sluice.errors import LexiconError
 from sluice.lexicon.audit import AuditReport, AuditRow, audit, load_profile
 from sluice.lexicon.bundle import version_of
 from sluice.risks import RISKS
+from sluice.text.visible import visible
 
 __all__ = ["audit_command", "summary"]
 

@@ -13,11 +13,12 @@ import msgspec
 
 from sluice.cli.lexicon.audit import summary
 from sluice.cli.lexicon.given import EXIT_NOT_MET, as_day, json_option, path_argument, survey, today_option
-from sluice.cli.terminal import print_json, visible
+from sluice.cli.terminal import print_json
 from sluice.lexicon.audit import audit, load_profile
 from sluice.lexicon.bundle import version_of
 from sluice.lexicon.conflicts import find_conflicts
 from sluice.lexicon.problem import Level
+from sluice.text.visible import visible
 
 __all__ = ["check_command"]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import click
 
 from sluice.cli.lexicon.given import path_argument, refuse, survey
-from sluice.cli.terminal import visible
 from sluice.errors import LexiconError
 from sluice.lexicon.bundle import encode_bundle, version_of
 from sluice.lexicon.conflicts import find_conflicts
+from sluice.text.visible import visible
 
 __all__ = ["compile_command"]
 

@@ -10,10 +10,11 @@ import click
 import msgspec
 
 from sluice.cli.lexicon.given import EXIT_NOT_MET, json_option, read, term_record
-from sluice.cli.terminal import print_json, visible
+from sluice.cli.terminal import print_json
 from sluice.lexicon.bundle import version_of
 from sluice.lexicon.diff import Changed, LexiconDiff, diff
 from sluice.lexicon.term import Term
+from sluice.text.visible import visible
 
 __all__ = ["diff_command"]
 

@@ -10,12 +10,12 @@ from typing import Any
 import click
 
 from sluice import shipped
-from sluice.cli.terminal import visible
 from sluice.errors import LexiconError
 from sluice.lexicon.bundle import survey_lexicon
 from sluice.lexicon.files import Content, Reading
 from sluice.lexicon.problem import Problem, raise_for
 from sluice.lexicon.term import Term
+from sluice.text.visible import visible
 
 __all__ = [
     "EXIT_NOT_MET",

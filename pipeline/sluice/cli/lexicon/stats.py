@@ -12,8 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from sluice.cli.lexicon.given import json_option, path_argument, read
-from sluice.cli.terminal import console, print_json, visible
+from sluice.cli.terminal import console, print_json
 from sluice.lexicon.stats import Statistics, statistics
+from sluice.text.visible import visible
 
 __all__ = ["stats_command"]
 

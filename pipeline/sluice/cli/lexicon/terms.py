@@ -9,10 +9,11 @@ import click
 from rich.cells import cell_len
 
 from sluice.cli.lexicon.given import path_argument, read, term_record
-from sluice.cli.terminal import print_json, visible
+from sluice.cli.terminal import print_json
 from sluice.errors import InputError
 from sluice.lexicon.term import Term
 from sluice.risks import GROUPS, RISKS, suggest
+from sluice.text.visible import visible
 
 __all__ = ["list_command"]
 

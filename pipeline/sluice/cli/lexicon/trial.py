@@ -9,10 +9,11 @@ from typing import Any
 import click
 
 from sluice.cli.lexicon.given import EXIT_NOT_MET, json_option, read
-from sluice.cli.terminal import print_json, visible
+from sluice.cli.terminal import print_json
 from sluice.errors import LexiconError
 from sluice.lexicon.sentences import COLUMNS, Trial, findings, parse_sentence
 from sluice.lexicon.term import Term
+from sluice.text.visible import visible
 
 __all__ = ["test_command"]
 

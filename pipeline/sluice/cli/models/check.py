@@ -14,10 +14,11 @@ from sluice.classifier import load_model
 from sluice.classifier.manifest import load_manifest
 from sluice.classifier.tokenizer import named_errors
 from sluice.cli.models.described import heads, kind_of, size, size_of, traits
-from sluice.cli.terminal import print_json, visible
+from sluice.cli.terminal import print_json
 from sluice.errors import ModelError
 from sluice.export.samples import sample_texts
 from sluice.moderation.detector import Passage
+from sluice.text.visible import visible
 
 __all__ = ["check_command"]
 

@@ -10,8 +10,9 @@ import click
 
 from sluice.cli.models.described import heads, size
 from sluice.cli.options import Number
-from sluice.cli.terminal import print_json, visible
+from sluice.cli.terminal import print_json
 from sluice.errors import InputError
+from sluice.text.visible import visible
 
 if TYPE_CHECKING:
     from sluice.export.checkpoint import Activation

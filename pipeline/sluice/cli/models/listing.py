@@ -11,8 +11,9 @@ import click
 from sluice import shipped
 from sluice.classifier.manifest import MANIFEST_FILE, read_manifest
 from sluice.cli.models.described import heads, kind_of, size, size_of
-from sluice.cli.terminal import print_json, visible
+from sluice.cli.terminal import print_json
 from sluice.errors import InputError, ModelError
+from sluice.text.visible import visible
 
 __all__ = ["list_command"]
 
