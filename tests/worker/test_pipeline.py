@@ -25,7 +25,7 @@ from sluice.worker.pipeline import Pipeline
 from sluice.worker.record import Record
 from sluice.worker.sink import Written
 from support.drive import deltas_of
-from support.marks import MarkScorer, mark_detectors
+from support.marks import MarkCascade, MarkScorer, mark_detectors
 
 
 class MemorySink:
@@ -133,8 +133,8 @@ async def test_nothing_is_committed_past_a_write_that_failed() -> None:
         await bench.pipeline.take([bench.add(*deltas_of("b", ["好。"])), bench.add(*deltas_of("c", ["好。"]))])
         with pytest.raises(OSError, match="refused"):
             await asyncio.wait_for(task, 10)
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(bench.checkpoint(), 0.3)
+        with pytest.raises(RuntimeError, match="after a failure"):
+            await bench.checkpoint()
     assert bench.commits == []
 
 
@@ -352,20 +352,30 @@ async def test_a_stop_that_the_log_cannot_repeat_is_in_the_table_before_its_orde
     assert [key for key, _ in bench.stored] == [b'[0,"s",""]']
 
 
+def owner(table: dict[bytes, bytes | None], log: list[bytes], detectors: Detectors | None = None) -> Bench:
+    """A worker that takes over what the table and the log hold."""
+    bench = Bench(detectors or mark_detectors())
+    bench.log = list(log)
+
+    async def shard(partition: int) -> Shard:
+        made = Shard(partition, bench.pipeline.detectors, Limits())
+        entries = {key: value for key, value in table.items() if value is not None}
+        restore(made, entries, committed=0, now=time.monotonic())
+        return made
+
+    bench.pipeline._partitions._new_shard = shard
+    return bench
+
+
+async def orders_of_next_owner(table: dict[bytes, bytes | None], log: list[bytes]) -> list[str]:
+    bench = owner(table, log)
+    async with running(bench):
+        await bench.pipeline.take([Record(0, 0, log[0])])
+        await settle(bench)
+    return [order.order for order in bench.sink.orders()]
+
+
 async def test_orders_that_a_crash_kept_from_being_written_are_written_by_the_next_owner() -> None:
-    def owner(table: dict[bytes, bytes | None], log: list[bytes]) -> Bench:
-        bench = Bench(mark_detectors())
-        bench.log = list(log)
-
-        async def shard(partition: int) -> Shard:
-            made = Shard(partition, bench.pipeline.detectors, Limits())
-            entries = {key: value for key, value in table.items() if value is not None}
-            restore(made, entries, committed=0, now=time.monotonic())
-            return made
-
-        bench.pipeline._partitions._new_shard = shard
-        return bench
-
     first = owner({}, [])
     first.sink.fail_on = b"stop_"
     async with running(first) as task:
@@ -380,6 +390,7 @@ async def test_orders_that_a_crash_kept_from_being_written_are_written_by_the_ne
         await second.pipeline.catch_up({0: 1}, 0)
         await second.pipeline.catch_up({0: 1}, 0)
         await settle(second)
+        assert not second.stored, "they stand in the table already"
         await second.checkpoint()
         await second.checkpoint()
     assert [o.order for o in second.sink.orders()] == ["stop_generation", "stop_transmission"]
@@ -392,6 +403,79 @@ async def test_orders_that_a_crash_kept_from_being_written_are_written_by_the_ne
         await third.pipeline.take([third.add(Delta("s", 1, 1, "好"))])
         await settle(third)
     assert not third.sink.orders(), "written once more only while it is not certain"
+
+
+class RefusingSink(MemorySink):
+    """Refuses to take a write at all."""
+
+    async def write(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> Written:
+        if value is not None and b"stop_" in value:
+            raise OSError("no room")
+        return await super().write(topic, partition, key, value)
+
+
+@pytest.mark.parametrize("delta", [Delta("s", 0, 0, "好", profile="nobody"), Delta("s", 0, 0, "赌博网")])
+async def test_after_a_failure_no_checkpoint_says_that_an_order_is_written(delta: Delta) -> None:
+    first = owner({}, [])
+    first.pipeline._writer._sink = RefusingSink()
+    async with running(first):
+        with pytest.raises(OSError, match="no room"):
+            await first.pipeline.take([first.add(delta)])
+        with pytest.raises(RuntimeError, match="after a failure"):
+            await first.checkpoint()
+    table = dict(first.stored)
+
+    if table:  # what the log would not repeat; what it would is found again
+        second = owner(table, first.log)
+        second.pipeline._writer._sink = RefusingSink()
+        async with running(second):
+            with pytest.raises(OSError, match="no room"):
+                await second.pipeline.catch_up({0: 1}, 0)
+            with pytest.raises(RuntimeError, match="after a failure"):
+                await second.checkpoint()
+        table |= dict(second.stored)
+    assert await orders_of_next_owner(table, first.log) == ["stop_generation", "stop_transmission"]
+
+
+class PendingSink(MemorySink):
+    """Orders are not acknowledged until the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pending: list[Written] = []
+        self.both = asyncio.Event()
+
+    async def write(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> Written:
+        if value is None or b"stop_" not in value:
+            return await super().write(topic, partition, key, value)
+        self.pending.append(asyncio.get_running_loop().create_future())
+        if len(self.pending) == 2:
+            self.both.set()
+        return self.pending[-1]
+
+
+class FailingJudge(MarkCascade):
+    def judge(self, passages: Sequence[Passage]) -> NDArray[np.float32]:
+        raise OSError("the model is gone")
+
+
+@pytest.mark.parametrize("scorer", [FailingJudge(), MarkCascade()], ids=["outage", "finding"])
+async def test_a_checkpoint_that_waits_for_answers_writes_nothing_when_they_fail(scorer: MarkCascade) -> None:
+    bench = owner({}, [], mark_detectors(scorer))
+    bench.pipeline._writer._sink = bench.sink = sink = PendingSink()
+    async with running(bench) as task:
+        await bench.pipeline.take([bench.add(*deltas_of("s", ["坏。", "好"], final=False))])
+        await asyncio.wait_for(sink.both.wait(), 10)
+        checkpoint = asyncio.create_task(bench.checkpoint())
+        await asyncio.sleep(0.05)
+        stored = list(bench.stored)
+        for write in sink.pending:
+            write.set_exception(OSError("the broker refused it"))
+        with pytest.raises(OSError, match="refused"):
+            await asyncio.wait_for(asyncio.shield(task), 10)
+        with pytest.raises(RuntimeError, match="after a failure"):
+            await asyncio.wait_for(checkpoint, 10)
+        assert bench.stored == stored
 
 
 async def test_what_is_taken_while_partitions_are_revoked_makes_no_shard() -> None:

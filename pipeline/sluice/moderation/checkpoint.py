@@ -24,7 +24,6 @@ __all__ = ["Checkpoint", "Entry", "plan_checkpoint", "restore", "stopped_entries
 class Entry(msgspec.Struct, omit_defaults=True):
     """One value of the table. Its key is `[partition, stream, channel]` in JSON; of a stopped stream, no channel."""
 
-    partition: int
     kind: Literal["stopped", "complete", "live"]
     next_seq: int = 0
     last: int = 0
@@ -75,7 +74,6 @@ def plan_checkpoint(shard: Shard, *, decided: int, committed: int, now: float, m
             if now - channel.anchor_time >= max_age / 2 and channel.storable:
                 # Also when nothing came since: reading on begins at the oldest entry.
                 entry = Entry(
-                    partition,
                     "live",
                     upto=decided + 1,
                     producer=live.producer,
@@ -99,7 +97,6 @@ def plan_checkpoint(shard: Shard, *, decided: int, committed: int, now: float, m
         ):
             # Without it, reading again from within the channel would look like a stream whose beginning is lost.
             entry = Entry(
-                partition,
                 "complete",
                 next_seq=complete.next_seq,
                 last=complete.last,
@@ -127,7 +124,7 @@ def stopped_entries(
         orders[order.stream].append(order)
     writes: list[tuple[bytes, bytes | None]] = []
     for stream, of_it in orders.items():
-        writes.append((_key(shard.partition, (stream, "")), _encode(Entry(shard.partition, "stopped", orders=of_it))))
+        writes.append((_key(shard.partition, (stream, "")), _encode(Entry("stopped", orders=of_it))))
         _stopped(shard, stream, of_it)
     return writes
 
@@ -148,11 +145,10 @@ def restore(shard: Shard, entries: Mapping[bytes, bytes], *, committed: int, now
     """
     live: list[tuple[Key, Entry]] = []
     for key_bytes, value in entries.items():
-        entry = _entry_decoder.decode(value)
-        if entry.partition != shard.partition:
+        partition, *rest = _key_decoder.decode(key_bytes)
+        if partition != shard.partition:
             continue
-        _, *rest = _key_decoder.decode(key_bytes)
-        key = (rest[0], rest[1])
+        key, entry = (rest[0], rest[1]), _entry_decoder.decode(value)
         if entry.kind == "stopped":
             _stopped(shard, key[0], entry.orders)
         elif entry.kind == "complete":

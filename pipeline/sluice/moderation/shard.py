@@ -130,13 +130,13 @@ class Shard:
                 steps.append(step)
         return steps
 
-    def owed(self, *, wall: float) -> list[Step]:
-        """A step for the orders that an owner before this one may not have written; to be asked for once, when the
-        shard has been restored."""
+    def owed(self, *, wall: float) -> Step | None:
+        """A step for the orders that an owner before this one may not have written, if there are any; to be asked for
+        once, when the shard has been restored."""
         orders: list[Order | Flag] = [order for of_stream in self.ended.owed.values() for order in of_stream]
         if not orders:
-            return []
-        return [Step(self._origin("", self._last_offset, 0.0, wall), orders, [], [], is_frame=False)]
+            return None
+        return Step(self._origin("", self._last_offset, 0.0, wall), orders, [], [], is_frame=False)
 
     def finish(self, step: Step, *, wall: float) -> Finished:
         """Take up what was skimmed and judged in a step's channels.

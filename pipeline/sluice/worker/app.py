@@ -162,12 +162,13 @@ def build_app(settings: WorkerSettings, detectors: Detectors, metrics: Metrics) 
         await started.wait()
         async for events in stream.noack_take(_TAKE_FRAMES, within=_TAKE_SECONDS):
             generation = app.consumer_generation_id
-            await pipeline.take(
+            records = [
                 Record(e.message.partition, e.message.offset, e.message.value or b"")
                 for e in events
                 # Taken before a rebalance: whoever has the partition now reads it again.
                 if e.message.generation_id == generation
-            )
+            ]
+            await _or_die(pipeline.take(records))
             yield
 
     @app.on_partitions_revoked.connect  # type: ignore[arg-type]
@@ -184,8 +185,9 @@ def build_app(settings: WorkerSettings, detectors: Detectors, metrics: Metrics) 
             await asyncio.sleep(settings.checkpoint_every)
             _check_reading(app)
             if not app.rebalancing:
-                await pipeline.checkpoint(settings.max_reread, commit)
+                # A rebalance from here on makes this void: what comes is not ours before Faust has its table.
                 epoch = pipeline.epoch
+                await pipeline.checkpoint(settings.max_reread, commit)
                 await pipeline.catch_up(await ends(), epoch)
 
     async def ends() -> dict[int, int]:
@@ -243,8 +245,8 @@ def _check_reading(app: faust.App) -> None:
 
 
 async def _or_die(work: Coroutine[Any, Any, None]) -> None:
-    """Run for ever. Going on after a failure could acknowledge what was not decided, so the process ends instead;
-    its supervisor starts it again and it reads on from the last commit."""
+    """Going on after a failure could acknowledge what was not decided, so the process ends instead; its supervisor
+    starts it again and it reads on from the last commit."""
     try:
         await work
     except asyncio.CancelledError:

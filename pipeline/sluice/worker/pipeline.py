@@ -27,6 +27,7 @@ from sluice.worker.partitions import Partitions
 from sluice.worker.record import Record
 from sluice.worker.sink import Sink, Written
 from sluice.worker.skimming import SkimStage
+from sluice.worker.turns import Turns
 from sluice.worker.writing import Store, Writer
 
 __all__ = ["Pipeline"]
@@ -44,7 +45,8 @@ class _Begun(msgspec.Struct, eq=False):
 
 
 class Pipeline:
-    """Belongs to one event loop. An exception from any of its coroutines is fatal: the process must end."""
+    """Belongs to one event loop. An exception from any of its coroutines is fatal: the process must end, and until it
+    does, nothing goes on."""
 
     def __init__(
         self,
@@ -79,6 +81,7 @@ class Pipeline:
         self._queue: asyncio.Queue[_Begun] = asyncio.Queue(_QUEUED_FRAMES)
         self._answers: list[Asked] = []
         self._work = asyncio.Event()
+        self._turns = Turns()
         self._intake = asyncio.Lock()
         self._finishing = asyncio.Lock()  # held while decisions are made and until the broker has them
         self._skim_stage = SkimStage(metrics, scoring_deadline)
@@ -104,10 +107,10 @@ class Pipeline:
         changed by them. Streams that they stopped are put into the table first:
         after a crash the frames are read again with the new ones, which may not find what stopped a stream.
         """
-        async with self._intake:
+        async with self._turns.hold(self._intake):
             began = time.perf_counter()
             await self._queue.join()
-            async with self._finishing:
+            async with self._turns.hold(self._finishing):
                 for shard in self._partitions.shards:
                     streams = [stream for stream, stored in shard.ended.stopped.items() if not stored]
                     if streams and self._partitions.held(shard):
@@ -122,7 +125,7 @@ class Pipeline:
     async def take(self, records: Iterable[Record]) -> None:
         """Stage one. Records of a partition come in order of their offsets; one read already is skipped."""
         epoch = self.epoch
-        async with self._intake:
+        async with self._turns.hold(self._intake):
             for record in records:
                 shard = await self._shard(record.partition, epoch)
                 if shard is None:
@@ -140,7 +143,7 @@ class Pipeline:
             ends: by partition assigned here, the offset that the next record will have.
             epoch: `epoch` from before the ends were asked for.
         """
-        async with self._intake:
+        async with self._turns.hold(self._intake):
             for partition, end in ends.items():
                 shard = await self._shard(partition, epoch)
                 if shard is None:
@@ -157,8 +160,9 @@ class Pipeline:
         known = self._partitions.knows(partition)
         shard = await self._partitions.shard(partition, epoch)
         if shard is not None and not known:
-            for step in shard.owed(wall=time.time()):
-                await self._pass_on(shard, step, [])
+            owed = shard.owed(wall=time.time())
+            if owed is not None:
+                await self._pass_on(shard, owed, [])
         return shard
 
     async def _read_skipped(self, shard: Shard, end: int) -> None:
@@ -216,7 +220,7 @@ class Pipeline:
         while len(batch) < _FRAMES_AT_ONCE and not self._queue.empty():
             batch.append(self._queue.get_nowait())
         answers, self._answers = self._answers, []
-        async with self._finishing:
+        async with self._turns.hold(self._finishing):
             await self._finish([*await self._answered(answers), *batch])
         for _ in batch:
             self._queue.task_done()
@@ -270,7 +274,7 @@ class Pipeline:
 
     async def tick(self) -> None:
         """Let time pass: slow sentences, gaps. Call it about twenty times a second."""
-        async with self._intake:
+        async with self._turns.hold(self._intake):
             now, wall = time.monotonic(), time.time()
             for shard in self._partitions.shards:
                 for step in shard.tick(now=now, wall=wall):
@@ -288,13 +292,13 @@ class Pipeline:
             commit: commits offsets by partition; False when they are not this worker's any more.
         """
         with self._metrics.checkpoint.time():
-            async with self._intake:
+            async with self._turns.hold(self._intake):
                 now, wall = time.monotonic(), time.time()
                 for shard in self._partitions.shards:
                     for step in shard.expire(now=now, wall=wall):
                         await self._pass_on(shard, step, [])
                 await self._queue.join()
-                async with self._finishing:
+                async with self._turns.hold(self._finishing):
                     plans = self._plan(max_age)
             for shard, plan in plans:
                 if plan.writes and self._partitions.held(shard):

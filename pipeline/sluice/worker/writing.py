@@ -59,7 +59,11 @@ class Writer:
         what stands there and no more. What was begun is written also when the shard goes meanwhile."""
         if not self._held(shard):
             return []
-        lasting = [d for d in decisions if isinstance(d, Order) and d.reason != "finding"]
+        lasting = [
+            d
+            for d in decisions
+            if isinstance(d, Order) and d.reason != "finding" and d not in shard.ended.owed.get(d.stream, ())
+        ]
         if lasting:
             await self._store(shard.partition, stopped_entries(shard, {d.stream for d in lasting}, lasting))
         return [await self._write(shard.partition, decision) for decision in decisions]
