@@ -45,7 +45,7 @@ def test_it_is_small_and_its_heads_are_risks(shipped_model: Cascade) -> None:
         ("porn", "高清无码成人视频，少妇在线裸聊，加群看片。"),
         ("abuse", "你就是个废物垃圾，脑残智障，滚回去吃屎吧。"),
         ("region", "河南人都是骗子小偷，来一个赶一个。"),
-        ("nationality", "黑人都是低等种族，又懒又脏，滚出中国。"),
+        ("ethnic", "黑人都是低等种族，又懒又脏，滚出中国。"),
         ("age", "老年人就是社会的累赘，早点死了省养老金。"),
         ("health", "残疾人就不该生下来，浪费粮食。"),
         ("occupation", "送外卖的都是没文化的底层垃圾，不配进小区。"),
