@@ -55,6 +55,8 @@ PHASES = (
     Phase(
         "context", {OWN: 1.0, "cold": 0.2, "swsr": 0.1, "davidson": 0.1, "openai": 0.1, **ORDINARY}, 2.5e-5, 0.02, 0.6
     ),
+    # The same texts in other forms, disguises and contexts.
+    Phase("again", {OWN: 1.0, "cold": 0.2, "swsr": 0.2, "davidson": 0.2, "openai": 0.2, **ORDINARY}, 2.5e-5, 0.02, 0.5),
 )
 
 NOISE = {"cold": (0.05, 0.92), "swsr": (0.05, 0.92), "davidson": (0.03, 0.93), "openai": (0.03, 0.95)}
