@@ -15,6 +15,7 @@ from sluice.lexicon.bundle import read_lexicon, version_of
 from sluice.lexicon.disguise import DISGUISED_FROM_SEVERITY, SOUND_CHARS, disguises
 from sluice.lexicon.files import Content
 from sluice.lexicon.openings import Openings
+from sluice.lexicon.quotes import in_any_quotes
 from sluice.lexicon.segment import segmenter
 from sluice.lexicon.settings import LexiconSettings
 from sluice.lexicon.sound import HOMOPHONES, syllables
@@ -167,7 +168,8 @@ def _forms(
     for term in terms:
         folded = term.folded
         scores = _scores(settings, term)
-        contexts = harmless.get(folded, frozenset()).union(map(fold_text, term.allow))
+        allowed = harmless.get(folded, frozenset()).union(map(fold_text, term.allow))
+        contexts = set().union(*map(in_any_quotes, allowed))
         allow = tuple((context, at) for context in sorted(contexts) for at in _occurrences(folded, context))
         base = Pattern(term, term.rule, len(folded), term.word, bool(term.boundary), allow, scores)
         found = [(folded, base)]
