@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.progress import Progress
+from scipy.special import expit
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -166,8 +167,7 @@ def label_row(example: Example) -> list[float]:
 
 def remembered(labels: NDArray[np.float32], logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Labels softened by the first phase's scores; what is not known (-1) stays so."""
-    scores = 1 / (1 + np.exp(-logits))
-    return np.where(labels < 0, labels, (1 - REMEMBERED) * labels + REMEMBERED * scores)
+    return np.where(labels < 0, labels, (1 - REMEMBERED) * labels + REMEMBERED * expit(logits))
 
 
 def masked_loss(logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:

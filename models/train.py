@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 
 import base
 import corpus
@@ -100,7 +101,7 @@ def main() -> None:
         **common,
     )
     strong = load_model(args.out / pack.STRONG)
-    moved = np.abs(strong.score(_passages(apart)) - _sigmoid(strong_logits * slope + offset))
+    moved = np.abs(strong.score(_passages(apart)) - expit(strong_logits * slope + offset))
     print(
         f"strong member as written: scores {moved.mean():.4f} apart on average, at most "
         f"{np.quantile(moved, 0.999):.3f} for 999 in 1,000"
@@ -110,7 +111,7 @@ def main() -> None:
     asked = [n for n, e in enumerate(lesson) if e.source == OWN or (e.kind != "neutral" and _by_lot(e, LESSON_SHARE))]
     scores = np.full((len(lesson), len(HEADS)), np.nan, dtype=np.float32)
     logits = logits_of(model.to(fastest_device()), reader.rows([""] * len(asked), [lesson[n].text for n in asked]))
-    scores[asked] = _sigmoid(logits * slope + offset)
+    scores[asked] = expit(logits * slope + offset)
     linear, vocabulary = distil(
         Lesson(
             [example.text for example in lesson],
@@ -215,10 +216,6 @@ def _columns(examples: Sequence[Example]) -> tuple[list[str], list[str]]:
 
 def _passages(examples: Sequence[Example]) -> list[Passage]:
     return [Passage(example.text, example.context) for example in examples]
-
-
-def _sigmoid(values: Floats) -> Floats:
-    return 1 / (1 + np.exp(-values))
 
 
 if __name__ == "__main__":

@@ -11,15 +11,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sluice.contract import Delta, Limits, Order, Release
-from sluice.moderation.checkpoint import restore
+from sluice.contract import Delta, Order, Release
 from sluice.moderation.detector import Passage
-from sluice.moderation.shard import Shard
 from sluice.policy import Policy
 from sluice.worker import judging
 from support.drive import deltas_of
 from support.marks import POLICY, MarkCascade, MarkScorer, mark_detectors
-from worker.test_pipeline import Bench, running, settle
+from worker.test_pipeline import Bench, owner, running, settle
 
 
 class HeldCascade(MarkCascade):
@@ -110,16 +108,7 @@ async def test_a_crash_between_skimming_and_judging_loses_no_order(max_age: floa
     committed = first.commits[0][0] if first.commits else 0
     assert committed == (0 if max_age else 1)
 
-    second = Bench(mark_detectors(HeldCascade(let=True)))
-    second.log = list(first.log)
-
-    async def shard(partition: int) -> Shard:
-        made = Shard(partition, second.pipeline.detectors, Limits())
-        entries = {key: value for key, value in first.stored if value is not None}
-        restore(made, entries, committed=committed, now=time.monotonic())
-        return made
-
-    second.pipeline._partitions._new_shard = shard
+    second = owner(dict(first.stored), first.log, mark_detectors(HeldCascade(let=True)), committed)
     async with running(second):
         await second.pipeline.catch_up({0: 1}, 0)
         await second.pipeline.catch_up({0: 1}, 0)

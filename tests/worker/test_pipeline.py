@@ -352,7 +352,9 @@ async def test_a_stop_that_the_log_cannot_repeat_is_in_the_table_before_its_orde
     assert [key for key, _ in bench.stored] == [b'[0,"s",""]']
 
 
-def owner(table: dict[bytes, bytes | None], log: list[bytes], detectors: Detectors | None = None) -> Bench:
+def owner(
+    table: dict[bytes, bytes | None], log: list[bytes], detectors: Detectors | None = None, committed: int = 0
+) -> Bench:
     """A worker that takes over what the table and the log hold."""
     bench = Bench(detectors or mark_detectors())
     bench.log = list(log)
@@ -360,7 +362,7 @@ def owner(table: dict[bytes, bytes | None], log: list[bytes], detectors: Detecto
     async def shard(partition: int) -> Shard:
         made = Shard(partition, bench.pipeline.detectors, Limits())
         entries = {key: value for key, value in table.items() if value is not None}
-        restore(made, entries, committed=0, now=time.monotonic())
+        restore(made, entries, committed=committed, now=time.monotonic())
         return made
 
     bench.pipeline._partitions._new_shard = shard

@@ -74,15 +74,16 @@ def _sections(report: Report) -> Iterator[Section]:
 
 def _what(report: Report) -> Section:
     file, versions = report.file, report.versions
+    failed = f"{file.unscanned:,} texts passed in part or whole: the model failed"
+    unscanned = [["unscanned", failed]] if file.unscanned else []
     rows = [
         ["file", file.name],
         ["SHA-256", file.sha256],
         ["rows", f"{file.rows:,} read, {file.evaluated:,} evaluated, {file.ignored:,} ignored, {file.bad:,} bad"],
+        *unscanned,
         ["profile", report.settings.profile],
         ["detectors", ", ".join(report.settings.detectors)],
     ]
-    if file.unscanned:
-        rows.insert(3, ["unscanned", f"{file.unscanned:,} texts passed in part or whole: the model failed"])
     rows += [[name, getattr(versions, name)] for name in ("lexicon", "model", "policy") if getattr(versions, name)]
     rows.append(["Sluice", report.sluice])
     return Section("what", "What was evaluated", [], [Table(["", ""], rows, left=2)], brief=True)

@@ -18,6 +18,8 @@ def in_any_quotes(text: str) -> set[str]:
     Straight marks do not say which way they look: what stands between two quotations stands in marks too. So they are
     among the kinds only where the text goes on behind the last mark.
     """
+    if _CLOSING.keys().isdisjoint(text):
+        return {text}
     opened: list[str] = []
     places: dict[int, tuple[int, int]] = {}
     for at, char in enumerate(text):
@@ -27,7 +29,7 @@ def in_any_quotes(text: str) -> set[str]:
         elif char in _CLOSING:
             places[at] = (len(opened), 0)
             opened.append(char)
-    if not places or opened or max(depth for depth, _ in places.values()) > 1:
+    if opened or max(depth for depth, _ in places.values()) > 1:
         return {text}
     kinds = _DIRECTED if len(text) - 1 in places else _DIRECTED + _STRAIGHT
     written = (

@@ -114,14 +114,14 @@ def plan_checkpoint(shard: Shard, *, decided: int, committed: int, now: float, m
 def stopped_entries(
     shard: Shard, streams: Iterable[str], owed: Iterable[Order] = ()
 ) -> list[tuple[bytes, bytes | None]]:
-    """What the table must hold so that these streams stay stopped; taken as written.
+    """What the table must hold so that these streams stay stopped, and those that `owed` are of; taken as written.
 
-    `owed` are orders of theirs that are written only when the entries are safe. A next owner, to whom the streams are
-    stopped and done with, finds them in the entries and writes them (again).
+    `owed` are orders that are written only when the entries are safe. A next owner, to whom the streams are stopped and
+    done with, finds them in the entries and writes them (again).
     """
     orders: dict[str, list[Order]] = {stream: [] for stream in streams}
     for order in owed:
-        orders[order.stream].append(order)
+        orders.setdefault(order.stream, []).append(order)
     writes: list[tuple[bytes, bytes | None]] = []
     for stream, of_it in orders.items():
         writes.append((_key(shard.partition, (stream, "")), _encode(Entry("stopped", orders=of_it))))

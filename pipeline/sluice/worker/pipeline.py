@@ -81,9 +81,9 @@ class Pipeline:
         self._queue: asyncio.Queue[_Begun] = asyncio.Queue(_QUEUED_FRAMES)
         self._answers: list[Asked] = []
         self._work = asyncio.Event()
-        self._turns = Turns()
-        self._intake = asyncio.Lock()
-        self._finishing = asyncio.Lock()  # held while decisions are made and until the broker has them
+        turns = Turns()
+        self._intake = turns.lock()
+        self._finishing = turns.lock()  # held while decisions are made and until the broker has them
         self._skim_stage = SkimStage(metrics, scoring_deadline)
         self._judging = Judging(
             detectors.scorer, metrics, wait=judge_wait, deadline=scoring_deadline, answered=self._take_answers
@@ -107,10 +107,10 @@ class Pipeline:
         changed by them. Streams that they stopped are put into the table first:
         after a crash the frames are read again with the new ones, which may not find what stopped a stream.
         """
-        async with self._turns.hold(self._intake):
+        async with self._intake:
             began = time.perf_counter()
             await self._queue.join()
-            async with self._turns.hold(self._finishing):
+            async with self._finishing:
                 for shard in self._partitions.shards:
                     streams = [stream for stream, stored in shard.ended.stopped.items() if not stored]
                     if streams and self._partitions.held(shard):
@@ -125,7 +125,7 @@ class Pipeline:
     async def take(self, records: Iterable[Record]) -> None:
         """Stage one. Records of a partition come in order of their offsets; one read already is skipped."""
         epoch = self.epoch
-        async with self._turns.hold(self._intake):
+        async with self._intake:
             for record in records:
                 shard = await self._shard(record.partition, epoch)
                 if shard is None:
@@ -143,7 +143,7 @@ class Pipeline:
             ends: by partition assigned here, the offset that the next record will have.
             epoch: `epoch` from before the ends were asked for.
         """
-        async with self._turns.hold(self._intake):
+        async with self._intake:
             for partition, end in ends.items():
                 shard = await self._shard(partition, epoch)
                 if shard is None:
@@ -220,7 +220,7 @@ class Pipeline:
         while len(batch) < _FRAMES_AT_ONCE and not self._queue.empty():
             batch.append(self._queue.get_nowait())
         answers, self._answers = self._answers, []
-        async with self._turns.hold(self._finishing):
+        async with self._finishing:
             await self._finish([*await self._answered(answers), *batch])
         for _ in batch:
             self._queue.task_done()
@@ -274,7 +274,7 @@ class Pipeline:
 
     async def tick(self) -> None:
         """Let time pass: slow sentences, gaps. Call it about twenty times a second."""
-        async with self._turns.hold(self._intake):
+        async with self._intake:
             now, wall = time.monotonic(), time.time()
             for shard in self._partitions.shards:
                 for step in shard.tick(now=now, wall=wall):
@@ -292,13 +292,13 @@ class Pipeline:
             commit: commits offsets by partition; False when they are not this worker's any more.
         """
         with self._metrics.checkpoint.time():
-            async with self._turns.hold(self._intake):
+            async with self._intake:
                 now, wall = time.monotonic(), time.time()
                 for shard in self._partitions.shards:
                     for step in shard.expire(now=now, wall=wall):
                         await self._pass_on(shard, step, [])
                 await self._queue.join()
-                async with self._turns.hold(self._finishing):
+                async with self._finishing:
                     plans = self._plan(max_age)
             for shard, plan in plans:
                 if plan.writes and self._partitions.held(shard):

@@ -65,7 +65,7 @@ class Writer:
             if isinstance(d, Order) and d.reason != "finding" and d not in shard.ended.owed.get(d.stream, ())
         ]
         if lasting:
-            await self._store(shard.partition, stopped_entries(shard, {d.stream for d in lasting}, lasting))
+            await self._store(shard.partition, stopped_entries(shard, (), lasting))
         return [await self._write(shard.partition, decision) for decision in decisions]
 
     async def _write(self, partition: int, decision: Release | Order | Flag) -> Written:
